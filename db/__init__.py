@@ -1,0 +1,1 @@
+"""MySQL: schema, settings, and a server of our own."""

@@ -1,0 +1,128 @@
+"""A MySQL server of our own: found or unpacked, initialised, and the words that start it."""
+
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from ops.packages import with_dependencies
+
+HERE = Path(__file__).parent
+OLDEST = (8, 4)  # what the settings in my.cnf are written for
+
+
+class DatabaseError(Exception):
+    """The server cannot be initialised or does not start; the message says where its log is."""
+
+
+class Programs(NamedTuple):
+    """The words that start the server and the client, and the options that tell the server where its files are."""
+
+    mysqld: list[str]
+    mysql: list[str]
+    options: list[str]
+
+
+def find(report: Callable[[str], None]) -> Programs:
+    """Return the host's MySQL if it is one and recent enough, else Debian's, unpacked to a prefix.
+
+    MariaDB does not count: it has no ngram parser. Raises PackagesError.
+    """
+    mysqld, mysql = shutil.which("mysqld", path=_search_path()), shutil.which("mysql", path=_search_path())
+    if mysqld and mysql:
+        version = subprocess.run([mysqld, "--no-defaults", "--version"], capture_output=True, text=True).stdout
+        number = re.search(r"Ver (\d+)\.(\d+)", version)
+        if number and "MariaDB" not in version and tuple(map(int, number.groups())) >= OLDEST:
+            return Programs([mysqld], [mysql], [])
+    prefix = with_dependencies(["mysql-server-core", "mysql-client-core"], report)
+    share = prefix.path / "usr/share/mysql"
+    return Programs(
+        prefix.command("usr/sbin/mysqld"),
+        prefix.command("usr/bin/mysql"),
+        [
+            f"--basedir={prefix.path}/usr",
+            f"--lc-messages-dir={share}",
+            f"--character-sets-dir={share}/charsets",
+            f"--plugin-dir={prefix.path}/usr/lib/mysql/plugin",
+        ],
+    )
+
+
+class Database:
+    """A data folder, its server's socket, and the password of the service's account."""
+
+    def __init__(self, programs: Programs, folder: Path, socket: Path, log: Path) -> None:
+        self.socket = socket
+        self.password_file = folder / "db_password"
+        self._programs = programs
+        self._folder = folder
+        self._data = folder / "mysql"
+        self._log = log
+
+    def command(self) -> list[str]:
+        """Return the words that start the server in the foreground."""
+        return [
+            *self._programs.mysqld,
+            f"--defaults-file={HERE / 'my.cnf'}",  # must be the first option
+            *self._programs.options,
+            f"--datadir={self._data}",
+            f"--socket={self.socket}",
+            f"--pid-file={self.socket.with_suffix('.pid')}",
+            f"--log-error={self._log}",
+            "--skip-networking",  # everybody who needs it is on this host
+            *(["--user=root"] if os.geteuid() == 0 else []),
+        ]
+
+    def client(self) -> list[str]:
+        """Return the words that start the mysql client on the running server, as its root."""
+        return [*self._programs.mysql, "--no-defaults", f"--socket={self.socket}", "--user=root"]
+
+    def initialise(self, report: Callable[[str], None]) -> None:
+        """Make the system tables, if that has not been done; raise DatabaseError."""
+        if (self._data / "mysql.ibd").exists() and not self._marker.exists():
+            return
+        report("initialising the database")
+        shutil.rmtree(self._data, ignore_errors=True)  # what a killed initialisation left
+        self._data.mkdir(parents=True)
+        self._marker.touch()
+        done = subprocess.run([*self.command(), "--initialize-insecure"], capture_output=True, text=True)
+        if done.returncode:
+            raise DatabaseError(f"mysqld --initialize failed; see {self._log}")
+
+    def prepare(self) -> None:
+        """Wait for the running server; create the table and the account where they are missing.
+
+        Raises DatabaseError if the server does not answer within a minute.
+        """
+        deadline = time.monotonic() + 60
+        while (said := self._sql("SELECT 1")).returncode:
+            if time.monotonic() > deadline:
+                raise DatabaseError(f"mysqld does not answer: {said.stderr.strip()}; see {self._log}")
+            time.sleep(0.1)
+        if not self._marker.exists():
+            return
+        if not self.password_file.exists():
+            self.password_file.touch(mode=0o600)
+            self.password_file.write_text(secrets.token_hex(16))
+        account = (HERE / "account.sql").read_text().replace("@password@", self.password_file.read_text())
+        said = self._sql((HERE / "schema.sql").read_text() + account)
+        if said.returncode:
+            raise DatabaseError(f"the schema cannot be created: {said.stderr.strip()}")
+        self._marker.unlink()
+
+    @property
+    def _marker(self) -> Path:
+        """Exists from before the initialisation until the account is there: a kill in between starts over."""
+        return self._folder / "mysql.unfinished"
+
+    def _sql(self, statements: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.client(), input=statements, capture_output=True, text=True)
+
+
+def _search_path() -> str:
+    return os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"

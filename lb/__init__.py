@@ -1,0 +1,1 @@
+"""nginx: configuration, and a server of our own."""

@@ -1,0 +1,40 @@
+"""An nginx of our own: found or unpacked, its configuration rendered, and the words that start it."""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ops.packages import with_dependencies
+
+CONFIGURATION = Path(__file__).parent / "nginx.conf"
+
+
+def find(report: Callable[[str], None]) -> list[str]:
+    """Return the words that start the host's nginx, or Debian's, unpacked to a prefix. Raises PackagesError."""
+    nginx = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    return [nginx] if nginx else with_dependencies(["nginx"], report).command("usr/sbin/nginx")
+
+
+def render(port: int, instances: Sequence[Path], run: Path, log: Path) -> str:
+    """Return the configuration for a host: listening on `port`, files in `run` and `log`, sockets in `instances`."""
+    text = CONFIGURATION.read_text()
+    servers = "".join(f"        server unix:{socket} max_fails=0;\n" for socket in instances)
+    for found, replacement in (
+        ("listen 9999 ", f"listen {port} "),
+        ("        server unix:/run/rinha/api1.sock max_fails=0;\n", servers),
+        ("        server unix:/run/rinha/api2.sock max_fails=0;\n", ""),
+        ("/dev/stderr", f"{log}/nginx-error.log"),
+        ("/dev/stdout", f"{log}/nginx-access.log"),
+        (" /tmp/", f" {run}/"),
+    ):
+        if found not in text:
+            raise ValueError(f"{CONFIGURATION} has no {found.strip()!r} to replace")
+        text = text.replace(found, replacement)
+    # Started by root, nginx would give its workers to a user who may not enter our folders.
+    return ("user root;\n" if os.geteuid() == 0 else "") + text
+
+
+def command(nginx: Sequence[str], configuration: Path) -> list[str]:
+    """Return the words that start nginx in the foreground."""
+    return [*nginx, "-e", "stderr", "-c", str(configuration), "-g", "daemon off;"]

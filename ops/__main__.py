@@ -1,0 +1,214 @@
+"""The commands of ./rinha."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import db.server
+from db.server import DatabaseError
+from ops import client
+from ops.folder import ROOT, Folder, OperatorError
+from ops.packages import PackagesError, run_where_bjoern_builds
+from ops.processes import usage
+from ops.up import Stack
+
+
+def main() -> int:
+    """Run the command of the arguments; return its exit status: 1 with the reason on standard error."""
+    arguments = _parser().parse_args()
+    try:
+        return int(arguments.run(arguments) or 0)
+    except (OperatorError, PackagesError, DatabaseError) as error:
+        print(f"rinha: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="./rinha", description="People by any fragment: run it, look into it, test it.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(name: str, run: Callable[[argparse.Namespace], object], about: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
+        command.set_defaults(run=run)
+        return command
+
+    up = add("up", _up, "start everything and keep it running")
+    up.add_argument("--instances", type=_count, default=2, metavar="N", help="API instances (default: 2)")
+    up.add_argument("--workers", type=_count, default=4, metavar="N", help="processes per instance (default: 4)")
+    up.add_argument("--detach", action="store_true", help="return when it is ready, and let it run")
+    down = add("down", _down, "stop what `up` started")
+    status = add("status", _status, "show processes, uptime, rows and memory")
+    status.add_argument("--json", action="store_true", help="as JSON")
+    sql = add("sql", _sql, "open the mysql client on the running database")
+    sql.add_argument("-e", "--execute", metavar="STATEMENTS", help="run these and leave")
+    for command in (up, down, status, sql):
+        command.add_argument("--port", type=int, default=9999, help="the port of the stack (default: 9999)")
+        command.add_argument("--data", type=Path, metavar="DIR", help="the data folder (default: .rinha/PORT)")
+
+    test = add("test", _test, "run the tests with tox; every argument goes to pytest")
+    test.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT")
+
+    create = add("create", _create, "store a person")
+    create.add_argument("nickname", help="at most 32 characters, nobody else's")
+    create.add_argument("name", help="at most 100 characters")
+    create.add_argument("birth_date", help="YYYY-MM-DD")
+    create.add_argument("skills", nargs="*", metavar="skill", help="at most 32 characters each")
+    get = add("get", _get, "show the person with an id")
+    get.add_argument("id")
+    search = add("search", _search, "show at most 50 people with a term in nickname, name or a skill")
+    search.add_argument("term")
+    count = add("count", _count_people, "show how many people there are")
+    for command in (create, get, search, count):
+        command.add_argument("--url", default="http://localhost:9999", help="of the service (default: %(default)s)")
+        command.add_argument("--json", action="store_true", help="as the service answers")
+    return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 64:
+        raise argparse.ArgumentTypeError("must be from 1 to 64")
+    return number
+
+
+def _up(arguments: argparse.Namespace) -> None:
+    folder = Folder.chosen(arguments.data, arguments.port)
+    folder.make()
+    if arguments.detach:
+        _detach(folder)
+        return
+    with folder.locked():
+        Stack(folder, arguments.port, arguments.instances, arguments.workers).run(_report)
+
+
+def _report(line: str) -> None:
+    """Show what is going on: on one line of a terminal, elsewhere line by line."""
+    if sys.stdout.isatty():
+        print(f"\r\033[K{'rinha: ' if line else ''}{line}", end="", flush=True)
+    elif line:
+        print(f"rinha: {line}", flush=True)
+
+
+def _detach(folder: Folder) -> None:
+    """Start `up` in the background and return once it is ready; what it says meanwhile is said here."""
+    if folder.is_locked():
+        with folder.locked():
+            pass
+    log = folder.log / "up.log"
+    words = [word for word in sys.argv[1:] if word != "--detach"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "ops", *words],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+    with log.open() as said:
+        while process.poll() is None:
+            print(said.read(), end="", flush=True)
+            state = folder.last_state()
+            if state and state.ready and state.pid == process.pid:
+                break
+            time.sleep(0.05)
+        print(said.read(), end="", flush=True)
+    if process.poll() is not None:
+        raise OperatorError(f"it did not start (see above, and {folder.log})")
+
+
+def _down(arguments: argparse.Namespace) -> None:
+    folder = Folder.chosen(arguments.data, arguments.port)
+    os.kill(folder.running().pid, signal.SIGTERM)
+    while folder.is_locked():
+        time.sleep(0.05)
+    print("rinha: stopped")
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    folder = Folder.chosen(arguments.data, arguments.port)
+    state = folder.running()
+    said = subprocess.run(
+        [*_database(folder).client(), "-N", "-e", "SELECT COUNT(*) FROM rinha.pessoas"], capture_output=True, text=True
+    )
+    rows = int(said.stdout) if said.returncode == 0 else None
+    parts = {name: usage(part.pid) for name, part in state.parts.items()}
+    uptime = round(time.time() - state.since)
+    if arguments.json:
+        document = {"port": state.port, "pid": state.pid, "data": str(folder.path), "ready": state.ready}
+        print(json.dumps({
+            **document, "uptime_seconds": uptime, "rows": rows,
+            "parts": {name: {"pid": state.parts[name].pid, **used._asdict()} for name, used in parts.items()},
+        }))  # fmt: skip
+        return 0
+    print(f"http://localhost:{state.port}  up {uptime} s  {'MySQL does not answer' if rows is None else f'{rows:,} rows'}")
+    print(f"{'part':<8}{'pid':>9}{'processes':>11}{'memory':>10}{'CPU':>10}")
+    for name, used in parts.items():
+        print(f"{name:<8}{state.parts[name].pid:>9}{used.processes:>11}{used.memory >> 20:>7} MB{used.cpu:>8.1f} s")
+    return 0
+
+
+def _sql(arguments: argparse.Namespace) -> None:
+    folder = Folder.chosen(arguments.data, arguments.port)
+    folder.running()
+    command = [*_database(folder).client(), "--default-character-set=utf8mb4", "rinha"]
+    if arguments.execute is not None:
+        command += ["-e", arguments.execute]
+    os.execv(command[0], command)
+
+
+def _database(folder: Folder) -> db.server.Database:
+    return db.server.Database(db.server.find(_report), folder.path, folder.run / "mysql.sock", folder.log / "mysql.log")
+
+
+def _test(arguments: argparse.Namespace) -> int:
+    tox = Path(sys.executable).with_name("tox")
+    if not tox.exists():
+        _report("installing tox")
+        base = getattr(sys, "_base_executable", sys.executable)
+        pip = [base, "-m", "pip", "--python", sys.executable, "install", "--quiet", "--require-hashes"]
+        status = run_where_bjoern_builds([*pip, "--requirement", str(ROOT / "requirements-dev.txt")], _report)
+        if status:
+            return status
+    return subprocess.run([str(tox), "run", "-e", "tests", "--", *arguments.arguments], cwd=ROOT).returncode
+
+
+def _create(arguments: argparse.Namespace) -> None:
+    document = {
+        "apelido": arguments.nickname,
+        "nome": arguments.name,
+        "nascimento": arguments.birth_date,
+        "stack": arguments.skills or None,
+    }
+    _show(arguments, client.request(arguments.url, "/pessoas", document))
+
+
+def _get(arguments: argparse.Namespace) -> None:
+    _show(arguments, client.request(arguments.url, client.person_path(arguments.id)))
+
+
+def _search(arguments: argparse.Namespace) -> None:
+    people = client.request(arguments.url, client.search_path(arguments.term))
+    if arguments.json:
+        print(json.dumps(people, ensure_ascii=False))
+        return
+    for person in people:
+        print(client.line(person))
+    print(f"{len(people)} found" + (", and there may be more" if len(people) == 50 else ""))
+
+
+def _count_people(arguments: argparse.Namespace) -> None:
+    print(client.request(arguments.url, "/contagem-pessoas"))
+
+
+def _show(arguments: argparse.Namespace, person: dict[str, Any]) -> None:
+    print(json.dumps(person, ensure_ascii=False) if arguments.json else client.line(person))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

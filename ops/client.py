@@ -1,0 +1,48 @@
+"""A small client of the running service, for people."""
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any
+
+from ops.folder import OperatorError
+
+
+def request(url: str, path: str, document: dict[str, Any] | None = None) -> Any:
+    """Send a GET, or a POST of `document`; return the JSON of the answer, or a number for plain text.
+
+    Raises OperatorError with the service's own words for any other answer than 2xx.
+    """
+    body = None if document is None else json.dumps(document).encode()
+    asked = urllib.request.Request(url.rstrip("/") + path, body, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            return json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        raise OperatorError(_reason(error)) from None
+    except (OSError, ValueError) as error:
+        raise OperatorError(f"{url} does not answer as the service does ({error}); ./rinha up starts it") from None
+
+
+def search_path(term: str) -> str:
+    """Return the path and query that search for `term`."""
+    return "/pessoas?" + urllib.parse.urlencode({"t": term})
+
+
+def person_path(identifier: str) -> str:
+    """Return the path of a person."""
+    return "/pessoas/" + urllib.parse.quote(identifier, safe="")
+
+
+def line(person: dict[str, Any]) -> str:
+    """Return a person as one line for people."""
+    skills = ", ".join(person["stack"] or []) or "-"
+    return f"{person['id']}  {person['apelido']}  {person['nome']}  {person['nascimento']}  {skills}"
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    try:
+        return f"{error.code}: {json.loads(error.read())['detail']}"
+    except (ValueError, KeyError):
+        return f"{error.code}: {error.reason}"

@@ -1,0 +1,114 @@
+"""A data folder: where a stack keeps everything, and what is known of the one that runs on it."""
+
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).parent.parent
+SOCKET_PATH_LIMIT = 90  # bytes; the kernel's is 107 and the longest name of ours is short
+
+
+class OperatorError(Exception):
+    """Something the operator can mend; the message says what it is and the way out."""
+
+
+class Part(NamedTuple):
+    """A part of a running stack: the id of its process group, and when that process started."""
+
+    pid: int
+    started_at: int
+
+
+class State(NamedTuple):
+    """A running stack: its own process id, its port, since when (seconds since the epoch), its parts."""
+
+    pid: int
+    port: int
+    since: float
+    ready: bool
+    parts: dict[str, Part]
+
+
+class Folder:
+    """The folder of one stack: MySQL's data, sockets, logs, state."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.log = self.path / "log"
+        self._state = self.path / "state.json"
+
+    @classmethod
+    def chosen(cls, data: Path | None, port: int) -> "Folder":
+        """Return the folder `data`, or the one that belongs to `port`: each port has its own."""
+        return cls(data or ROOT / ".rinha" / str(port))
+
+    @property
+    def run(self) -> Path:
+        """Return where the sockets are: in the folder, or in a shorter one where its path is too long for sockets."""
+        inside = self.path / "run"
+        if len(os.fsencode(inside)) <= SOCKET_PATH_LIMIT:
+            return inside
+        name = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"rinha-{os.getuid()}-{name}"
+
+    def make(self) -> None:
+        """Make the folders; only this user may enter, as MySQL's root needs no password on its socket."""
+        for folder in (self.path, self.run, self.log):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if folder.stat().st_uid != os.geteuid():
+                raise OperatorError(f"{folder} belongs to another user")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one stack; raise OperatorError if another holds it."""
+        with (self.path / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OperatorError(
+                    f"a stack is running on {self.path} already; ./rinha status shows it, "
+                    "and another --port or --data starts a second one"
+                ) from None
+            yield
+
+    def is_locked(self) -> bool:
+        """Tell whether a stack holds the folder now."""
+        try:
+            with (self.path / "lock").open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return False
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+
+    def write_state(self, state: State) -> None:
+        """Keep `state` for the other commands, and for the next `up` should this one be killed."""
+        temporary = self._state.with_suffix(".new")
+        temporary.write_text(json.dumps(state._asdict()))
+        temporary.rename(self._state)
+
+    def last_state(self) -> State | None:
+        """Return the state last written, whether or not that stack still runs."""
+        try:
+            known: dict[str, Any] = json.loads(self._state.read_text())
+        except FileNotFoundError:
+            return None
+        return State(**{**known, "parts": {name: Part(*part) for name, part in known["parts"].items()}})
+
+    def running(self) -> State:
+        """Return the state of the stack that runs on this folder; raise OperatorError if none does."""
+        state = self.last_state() if self.is_locked() else None
+        if not state:
+            raise OperatorError(f"nothing is running on {self.path}; ./rinha up starts it")
+        return state
+
+    def forget_state(self) -> None:
+        """Note that the stack has stopped in good order."""
+        self._state.unlink(missing_ok=True)

@@ -1,0 +1,226 @@
+"""./rinha up: MySQL, the API instances and nginx, started, kept running, stopped in order."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import db.server
+import lb.server
+from ops.folder import ROOT, Folder, OperatorError, Part, State
+from ops.processes import end_with_parent, kill_group, members, started_at, usage
+
+STABLE = 10.0  # seconds after which a part's death is an accident, not a failure to start
+LONGEST_PAUSE = 10.0  # seconds between two tries to start a part that does not stay up
+STOP_TIMEOUT = 30.0  # seconds a part has to end after SIGTERM; MySQL writes its buffers back
+_AWAITED = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP}
+
+
+class _Stopped(Exception):
+    """The operator has asked the stack to stop."""
+
+
+class _Supervised:
+    """A part of the stack: a process in a group of its own, started again whenever it dies."""
+
+    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        self.name = name
+        self.process: subprocess.Popen[bytes] | None = None
+        self.restarts = 0
+        self._command = command
+        self._environment = environment
+        self._log = log
+        self._pause = 0.0
+        self._start_after = 0.0
+        self._started = 0.0
+
+    def start(self) -> None:
+        """Start the process."""
+        with (self._log / f"{self.name}.log").open("ab") as output:
+            self.process = subprocess.Popen(
+                self._command,
+                env={**os.environ, **self._environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # Ctrl-C in the terminal is for us alone: we stop the parts in order
+                preexec_fn=_prepare_child,
+            )
+        self._started = time.monotonic()
+
+    def keep(self) -> bool:
+        """Start the process again if it has died and its pause is over; tell whether it was started."""
+        if self.process and self.process.poll() is not None:
+            kill_group(self.process.pid)  # nginx's workers outlive a killed master, and hold its port
+            lived = time.monotonic() - self._started
+            self._pause = 0.1 if lived > STABLE else min(max(self._pause * 2, 0.1), LONGEST_PAUSE)
+            self._start_after = time.monotonic() + self._pause
+            print(f"rinha: {self.name} died ({_ending(self.process.returncode)}); starting it again in {self._pause:.1f} s")
+            self.process = None
+        if self.process or time.monotonic() < self._start_after:
+            return False
+        self.start()
+        self.restarts += 1
+        return True
+
+    def stop(self, number: signal.Signals) -> None:
+        """Stop the process by a signal, by SIGKILL if it does not heed it in time."""
+        if not self.process:
+            return
+        self.process.send_signal(number)
+        try:
+            self.process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            print(f"rinha: {self.name} did not stop in {STOP_TIMEOUT:.0f} s and was killed")
+        kill_group(self.process.pid)
+        self.process.wait()
+
+
+class Stack:
+    """Everything that runs on one data folder and one port."""
+
+    def __init__(self, folder: Folder, port: int, instances: int, workers: int) -> None:
+        self._folder = folder
+        self._port = port
+        self._instances = instances
+        self._workers = workers
+        self._parts: list[_Supervised] = []
+        self._since = time.time()
+
+    def run(self, report: Callable[[str], None]) -> None:
+        """Start, keep running until SIGTERM or SIGINT, stop; raise OperatorError if it cannot start."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
+        try:
+            self._start(report)
+            report("")
+            print(f"rinha: listening on http://localhost:{self._port}; Ctrl-C stops it, {self._folder.path} keeps the data")
+            self._keep(report)
+        except _Stopped:
+            pass
+        finally:
+            report("stopping")
+            # From the outside in: nobody is served by a part whose own servant is gone.
+            for part in reversed(self._parts):
+                part.stop(signal.SIGQUIT if part.name == "nginx" else signal.SIGTERM)
+            self._folder.forget_state()
+            report("")
+        print("rinha: stopped")
+
+    def _start(self, report: Callable[[str], None]) -> None:
+        folder, run, log = self._folder, self._folder.run, self._folder.log
+        _end_leftovers(folder)
+        _check_port(self._port)
+        database = db.server.Database(db.server.find(report), folder.path, run / "mysql.sock", log / "mysql.log")
+        nginx = lb.server.find(report)
+        _check_stop()
+        database.initialise(report)
+        report("starting MySQL")
+        self._add("mysql", database.command(), {})
+        database.prepare()
+        _check_stop()
+        sockets = [run / f"api{number}.sock" for number in range(1, self._instances + 1)]
+        for listening in sockets:
+            environment = {
+                "PYTHONPATH": str(ROOT),
+                "LISTEN": f"unix:{listening}",
+                "WORKERS": str(self._workers),
+                "DB_SOCKET": str(database.socket),
+                "DB_PASSWORD_FILE": str(database.password_file),
+            }
+            self._add(listening.stem, [sys.executable, "-m", "service"], environment)
+        configuration = run / "nginx.conf"
+        configuration.write_text(lb.server.render(self._port, sockets, run, log))
+        self._add("nginx", lb.server.command(nginx, configuration), {})
+        report("waiting for the API")
+        deadline = time.monotonic() + 30
+        while not _answers(self._port):
+            _check_stop()
+            self._keep_once()
+            if time.monotonic() > deadline:
+                raise OperatorError(f"the service does not answer on port {self._port}; see {log}")
+            time.sleep(0.05)
+        self._write_state(ready=True)
+
+    def _add(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        part = _Supervised(name, command, environment, self._folder.log)
+        part.start()
+        self._parts.append(part)
+        self._write_state(ready=False)
+
+    def _keep(self, report: Callable[[str], None]) -> None:
+        while True:
+            _check_stop(wait=1.0)
+            self._keep_once()
+            if sys.stdout.isatty():
+                report(self._line())
+
+    def _keep_once(self) -> None:
+        if any([part.keep() for part in self._parts]):
+            self._write_state(ready=True)
+
+    def _line(self) -> str:
+        used = [f"{part.name} {usage(part.process.pid).memory >> 20} MB" for part in self._parts if part.process]
+        restarts = sum(part.restarts for part in self._parts)
+        return f"up {time.time() - self._since:.0f} s, {', '.join(used)}, {restarts} restarts"
+
+    def _write_state(self, ready: bool) -> None:
+        parts = {part.name: Part(part.process.pid, started_at(part.process.pid)) for part in self._parts if part.process}
+        self._folder.write_state(State(os.getpid(), self._port, self._since, ready, parts))
+
+
+def _prepare_child() -> None:
+    end_with_parent()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _AWAITED)
+
+
+def _check_stop(wait: float = 0.0) -> None:
+    """Raise _Stopped if the operator asks to stop within `wait` seconds; return at once when a part ends."""
+    arrived = signal.sigtimedwait(_AWAITED, wait)
+    if arrived and arrived.si_signo != signal.SIGCHLD:
+        raise _Stopped
+
+
+def _end_leftovers(folder: Folder) -> None:
+    """Wait for what a killed `up` left behind: its parts end by themselves, or are killed."""
+    state = folder.last_state()
+    deadline = time.monotonic() + STOP_TIMEOUT
+    for part in state.parts.values() if state else ():
+        if started_at(part.pid) not in (0, part.started_at):
+            continue  # another process has the id now
+        while members(part.pid) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        kill_group(part.pid)
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))
+        except PermissionError:
+            raise OperatorError(f"port {port} is for root only; give one above 1023: ./rinha up --port 9999") from None
+        except OSError:
+            raise OperatorError(
+                f"port {port} is taken; stop what holds it (ss -ltnp shows it) or give another one: "
+                f"./rinha up --port {port - 1}"
+            ) from None
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/contagem-pessoas")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _ending(returncode: int) -> str:
+    return f"signal {-returncode}" if returncode < 0 else f"exit status {returncode}"

@@ -1,0 +1,54 @@
+"""`python -m service`: from the environment to serving processes."""
+
+import argparse
+import http.client
+import logging
+import os
+import socket
+import sys
+
+from service.app import create_app
+from service.config import Config, ConfigError
+from service.server import Supervisor
+from service.store import PeopleStore
+
+
+def main() -> int:
+    """Serve, or check a serving instance; return the exit status: 2 for settings that make no sense."""
+    parser = argparse.ArgumentParser(prog="python -m service", description="Serve people over HTTP.")
+    parser.add_argument("--healthcheck", action="store_true", help="exit 0 if the instance on LISTEN is ready, else 1")
+    arguments = parser.parse_args()
+    try:
+        config = Config.from_env(os.environ)
+    except ConfigError as error:
+        print(f"service: {error}", file=sys.stderr)
+        return 2
+    if arguments.healthcheck:
+        return 0 if _is_ready(config.listen) else 1
+    logging.basicConfig(level=config.log_level, format="%(asctime)s %(process)d %(levelname)s %(message)s")
+    Supervisor(
+        config.listen, config.workers, lambda: create_app(PeopleStore(config)), config.shutdown_timeout
+    ).run()
+    return 0
+
+
+def _is_ready(listen: str) -> bool:
+    host, _, port = listen.rpartition(":")
+    connection = http.client.HTTPConnection(host, timeout=3)
+    try:
+        if listen.startswith("unix:"):
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.settimeout(3)
+            connection.sock.connect(listen.removeprefix("unix:"))
+        else:
+            connection.port = int(port)
+        connection.request("GET", "/health/ready")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

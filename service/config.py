@@ -1,0 +1,91 @@
+"""Every setting of the service, read once from the environment."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+
+class ConfigError(ValueError):
+    """A setting is missing or makes no sense; the message names it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The settings; each may also be given as NAME_FILE, the path of a file that holds the value."""
+
+    listen: str = "127.0.0.1:8080"
+    workers: int = 4
+    db_socket: str = ""
+    db_host: str = "127.0.0.1"
+    db_port: int = 3306
+    db_name: str = "rinha"
+    db_user: str = "rinha"
+    db_password: str
+    db_timeout: float = 1.0
+    shutdown_timeout: float = 8.0
+    log_level: str = "INFO"
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "Config":
+        """Return the settings in `env`; raise ConfigError for one that is missing or nonsense."""
+        given = {field.name: value for field in fields(cls) if (value := _value(env, field.name.upper())) is not None}
+        if "db_password" not in given:
+            raise ConfigError("DB_PASSWORD or DB_PASSWORD_FILE must be set")
+        return cls(**{name: _CHECKS.get(name, _text)(name.upper(), value) for name, value in given.items()})
+
+
+def _value(env: Mapping[str, str], name: str) -> str | None:
+    path = env.get(f"{name}_FILE")
+    if path is None:
+        return env.get(name)
+    if name in env:
+        raise ConfigError(f"both {name} and {name}_FILE are set")
+    try:
+        return Path(path).read_text().removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{name}_FILE: {error}") from None
+
+
+def _text(name: str, value: str) -> str:
+    return value
+
+
+def _listen(name: str, value: str) -> str:
+    host, separator, port = value.rpartition(":")
+    if value.startswith("unix:/"):
+        return value
+    if not host or not separator:
+        raise ConfigError(f"{name} is neither HOST:PORT nor unix:/PATH: {value}")
+    _port(name, port)
+    return value
+
+
+def _number(kind: Callable[[str], Any], least: float, most: float) -> Callable[[str, str], Any]:
+    def check(name: str, value: str) -> Any:
+        try:
+            number = kind(value)
+        except ValueError:
+            raise ConfigError(f"{name} is not a number: {value}") from None
+        if not least <= number <= most:
+            raise ConfigError(f"{name} is not between {least:g} and {most:g}: {value}")
+        return number
+
+    return check
+
+
+def _log_level(name: str, value: str) -> str:
+    if value not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ConfigError(f"{name} is not DEBUG, INFO, WARNING or ERROR: {value}")
+    return value
+
+
+_port = _number(int, 1, 65535)
+_CHECKS: dict[str, Callable[[str, str], Any]] = {
+    "listen": _listen,
+    "workers": _number(int, 1, 64),
+    "db_port": _port,
+    "db_timeout": _number(float, 0.1, 60),
+    "shutdown_timeout": _number(float, 0.1, 600),
+    "log_level": _log_level,
+}

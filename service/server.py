@@ -1,0 +1,134 @@
+"""Processes: bind once, fork bjoern workers, restart them, drain. The only module that knows bjoern."""
+
+import ctypes
+import logging
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, NoReturn
+
+import bjoern
+
+BACKLOG = 4096  # connections that may wait; the kernel's somaxconn is the other bound
+STABLE = 5.0  # seconds after which a worker's death is an accident, not a failure to start
+LONGEST_PAUSE = 5.0  # seconds between two tries to start a worker that does not stay up
+
+_PR_SET_PDEATHSIG = 1
+_AWAITED = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+
+log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Keeps `count` workers serving on one listening socket, the queue they share.
+
+    `make_app` is called in each worker after the fork, so that no connection is shared.
+    """
+
+    def __init__(self, listen: str, count: int, make_app: Callable[[], Any], shutdown_timeout: float) -> None:
+        self._listen = listen
+        self._count = count
+        self._make_app = make_app
+        self._shutdown_timeout = shutdown_timeout
+        self._started: dict[int, float] = {}  # by process id
+        self._pause = 0.0
+        self._start_after = 0.0
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; then finish what is in flight, within the timeout."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
+        self._socket = _bind(self._listen)
+        log.info("serving on %s with %d workers", self._listen, self._count)
+        while True:
+            while len(self._started) < self._count and time.monotonic() >= self._start_after:
+                self._start()
+            wait = self._start_after - time.monotonic() if len(self._started) < self._count else 60.0
+            arrived = signal.sigtimedwait(_AWAITED, max(wait, 0.01))
+            if arrived and arrived.si_signo != signal.SIGCHLD:
+                break
+            self._reap()
+        self._drain()
+
+    def _start(self) -> None:
+        parent = os.getpid()
+        pid = os.fork()
+        if not pid:
+            _work(self._socket, self._make_app, parent, self._shutdown_timeout)
+        self._started[pid] = time.monotonic()
+
+    def _reap(self) -> None:
+        """Forget the workers that ended; the sooner after its start one died, the longer the next waits."""
+        for pid, started in list(self._started.items()):
+            if os.waitpid(pid, os.WNOHANG) == (0, 0):
+                continue
+            del self._started[pid]
+            now = time.monotonic()
+            self._pause = 0.0 if now - started > STABLE else min(max(self._pause * 2, 0.1), LONGEST_PAUSE)
+            self._start_after = now + self._pause
+            log.warning("worker %d died; the next starts in %.1f s", pid, self._pause)
+
+    def _drain(self) -> None:
+        deadline = time.monotonic() + self._shutdown_timeout
+        log.info("stopping")
+        if self._socket.family == socket.AF_UNIX:
+            # From here nobody can connect: the load balancer goes to the other instance. Whoever has
+            # connected is waiting in the socket's queue, and the workers empty it before they stop.
+            os.unlink(self._socket.getsockname())
+        queue = select.poll()
+        queue.register(self._socket, select.POLLIN)
+        while queue.poll(0) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        for pid in self._started:
+            os.kill(pid, signal.SIGTERM)
+        while self._started and time.monotonic() < deadline:
+            signal.sigtimedwait({signal.SIGCHLD}, 0.1)
+            self._started = {pid: at for pid, at in self._started.items() if os.waitpid(pid, os.WNOHANG) == (0, 0)}
+        for pid in self._started:
+            log.warning("worker %d did not finish in time", pid)
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        log.info("stopped")
+
+
+def _bind(listen: str) -> socket.socket:
+    if listen.startswith("unix:"):
+        path = listen.removeprefix("unix:")
+        bound = socket.socket(socket.AF_UNIX)
+        if os.path.exists(path):
+            os.unlink(path)  # left behind by a process that was killed
+        bound.bind(path)
+        os.chmod(path, 0o666)  # the load balancer is another user
+    else:
+        host, _, port = listen.rpartition(":")
+        bound = socket.create_server((host, int(port)))
+    bound.setblocking(False)
+    bound.listen(BACKLOG)
+    return bound
+
+
+def _work(listening: socket.socket, make_app: Callable[[], Any], parent: int, shutdown_timeout: float) -> NoReturn:
+    """Serve until told to stop, then leave without a word to the parent's cleanup."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        # bjoern stops accepting and ends with its last connection on SIGINT, and on nothing else.
+        # A connection that stays open would hold it for ever: the alarm's default action ends it.
+        signal.setitimer(signal.ITIMER_REAL, shutdown_timeout)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    status = 1
+    try:
+        signal.signal(signal.SIGTERM, stop)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _AWAITED)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() == parent:
+            bjoern.server_run(listening, make_app())
+        status = 0
+    except KeyboardInterrupt:
+        status = 0
+    except Exception:
+        log.exception("worker failed")
+    os._exit(status)
