@@ -21,12 +21,12 @@ def render(port: int, instances: Sequence[Path], run: Path, log: Path) -> str:
     text = CONFIGURATION.read_text()
     servers = "".join(f"        server unix:{socket} max_fails=0;\n" for socket in instances)
     for found, replacement in (
+        (" /tmp/", f" {run}/"),
         ("listen 9999 ", f"listen {port} "),
         ("        server unix:/run/rinha/api1.sock max_fails=0;\n", servers),
         ("        server unix:/run/rinha/api2.sock max_fails=0;\n", ""),
         ("/dev/stderr", f"{log}/nginx-error.log"),
         ("/dev/stdout", f"{log}/nginx-access.log"),
-        (" /tmp/", f" {run}/"),
     ):
         if found not in text:
             raise ValueError(f"{CONFIGURATION} has no {found.strip()!r} to replace")

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from html import escape
@@ -13,7 +13,8 @@ ALL = "all"
 KINDS = ("create", "read", "search", "invalid search")  # the order of tables and colours; others follow
 PERCENTILES = (50, 75, 95, 99)
 Series = Mapping[str, Sequence[float | None]]
-Samples = Sequence[Mapping[str, Any]]  # {"t": epoch seconds, "parts": {name: {"cpu_s": total, "rss_mb": now}}}
+# Each sample: {"t": epoch seconds, "parts": {name: {"cpu_s": so far, "rss_mb": now}}}
+Samples = Sequence[Mapping[str, Any]]
 
 
 class Request(NamedTuple):
@@ -42,7 +43,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Summary:
-    """The requests of one kind; `latency` (p50 to p99, max) is in ms, of the OK ones, empty if there is none."""
+    """The requests of one kind; `latency` has p50 to p99 and max in ms of the OK ones, or nothing."""
 
     count: int
     ok: int
@@ -53,7 +54,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the log cannot know; `audit` says in words what was compared, `limits` may hold cpu and memory_mb."""
+    """What the log cannot know; `audit` says what was compared, `limits` may hold CPU and MB."""
 
     rows: int
     maximum: int
@@ -95,12 +96,12 @@ def percentile(ordered: Sequence[int], percent: float) -> int:
 
 def summarise(requests: Iterable[Request]) -> dict[str, Summary]:
     """Sum up each kind that occurs, then all; the count of `create` is the number of payloads sent."""
-    groups: dict[str, list[Request]] = defaultdict(list)
+    groups: dict[str, list[Request]] = {ALL: []}
     for request in requests:
-        groups[request.kind].append(request)
-    order = sorted(groups, key=lambda kind: (KINDS.index(kind) if kind in KINDS else len(KINDS), kind))
-    everything = [request for group in groups.values() for request in group]
-    return {kind: _summary(groups[kind]) for kind in order} | {ALL: _summary(everything)}
+        groups[ALL].append(request)
+        groups.setdefault(request.kind, []).append(request)
+    order = sorted(groups, key=lambda kind: (kind == ALL, (*KINDS, kind).index(kind), kind))
+    return {kind: _summary(groups[kind]) for kind in order}
 
 
 def _summary(requests: list[Request]) -> Summary:
@@ -110,50 +111,43 @@ def _summary(requests: list[Request]) -> Summary:
     return Summary(len(requests), len(times), errors.total(), dict(errors.most_common()), latency)
 
 
-def timeline(run: Run) -> tuple[list[float], Series, Series]:
-    """Return moments in seconds, then answers a second by kind and KO, and percentiles of the OK ones in ms."""
+def timeline(run: Run) -> tuple[list[float], Series, Series, Series]:
+    """Return seconds; answers a second by kind; percentiles of the OK ones in ms; KO a second by kind."""
     width = max(1, math.ceil(run.seconds / 240))
     bins: list[list[Request]] = [[] for _ in range(int(run.seconds / width) + 1)]
     for request in run.requests:
         bins[max(0, request.end - run.start) // (1000 * width)].append(request)
-    counts = [Counter(r.kind for r in b) + Counter("KO" for r in b if not r.ok) for b in bins]
-    kinds = [kind for kind in summarise(run.requests) if kind != ALL] + ["KO"]
+    counts = [Counter((r.kind, r.ok) for r in b) for b in bins]
+    kinds = [kind for kind in summarise(run.requests) if kind != ALL]
     times = [sorted(r.end - r.start for r in b if r.ok) for b in bins]
     latency = {f"p{p}": [percentile(t, p) if t else None for t in times] for p in (50, 95, 99)}
-    rates = {kind: [count[kind] / width for count in counts] for kind in kinds}
-    return [i * width for i in range(len(bins))], rates, latency
+    failed = {kind: [count[kind, False] / width for count in counts] for kind in kinds}
+    rates = {kind: [(count[kind, True] + count[kind, False]) / width for count in counts] for kind in kinds}
+    rates["KO"] = [sum(not r.ok for r in b) / width for b in bins]
+    return [i * width for i in range(len(bins))], rates, latency, failed
 
 
 def usage(samples: Samples, start: int) -> tuple[list[float], Series, Series]:
-    """Return moments in seconds after `start` (epoch ms), then the CPUs and the MB in use of each part."""
+    """Return moments in seconds after `start` (epoch ms); the CPUs in use and the MB of each part."""
     pairs = [(a, b) for a, b in pairwise(samples) if b["t"] > a["t"] and b["t"] * 1000 >= start]
-    parts = _parts(samples)
-    cpus = {part: [_spent(a, b, part) / (b["t"] - a["t"]) for a, b in pairs] for part in parts}
-    memory = {part: [_value(b, part, "rss_mb") for _, b in pairs] for part in parts}
-    return [b["t"] - start / 1000 for _, b in pairs], cpus, memory
+    cpus: dict[str, list[float]] = {part: [] for sample in samples for part in sample["parts"]}
+    memory: dict[str, list[float]] = {part: [] for part in cpus}
+    for part, rates in cpus.items():
+        for before, after in pairs:
+            old, new = (sample["parts"].get(part, {}) for sample in (before, after))
+            spent = new.get("cpu_s", 0) - old.get("cpu_s", 0)  # negative only if the part was restarted
+            rates.append(max(0, spent) / (after["t"] - before["t"]))
+            memory[part].append(new.get("rss_mb", 0))
+    return [after["t"] - start / 1000 for _, after in pairs], cpus, memory
 
 
 def resources(samples: Samples) -> dict[str, dict[str, float]]:
     """Return the CPU seconds and the highest memory of each part, and of all of them together."""
-    parts = _parts(samples)
-    cpu = {part: sum(_spent(a, b, part) for a, b in pairwise(samples)) for part in parts}
-    peak = {part: max(_value(sample, part, "rss_mb") for sample in samples) for part in parts}
-    cpu[ALL] = sum(cpu.values())
-    peak[ALL] = max((sum(_value(sample, part, "rss_mb") for part in parts) for sample in samples), default=0)
-    return {part: {"cpu_s": round(cpu[part], 2), "peak_mb": round(peak[part], 1)} for part in cpu}
-
-
-def _parts(samples: Samples) -> list[str]:
-    return list(dict.fromkeys(part for sample in samples for part in sample["parts"]))
-
-
-def _value(sample: Mapping[str, Any], part: str, name: str) -> float:
-    return float(sample["parts"].get(part, {}).get(name, 0))
-
-
-def _spent(before: Mapping[str, Any], after: Mapping[str, Any], part: str) -> float:
-    # A part that was restarted counts from zero again: never negative.
-    return max(0.0, _value(after, part, "cpu_s") - _value(before, part, "cpu_s"))
+    moments, *both = usage(samples, 0)
+    lengths = [b - a for a, b in pairwise([sample["t"] for sample in samples[:1]] + moments)]
+    cpus, memory = ({**s, ALL: [sum(row) for row in zip(*s.values(), strict=True)]} for s in both)
+    spent = {part: sum(c * s for c, s in zip(values, lengths, strict=True)) for part, values in cpus.items()}
+    return {p: {"cpu_s": round(spent[p], 2), "peak_mb": round(max(memory[p], default=0), 1)} for p in spent}
 
 
 def json_line(run: Run, samples: Samples, facts: Facts) -> str:
@@ -168,11 +162,10 @@ def text(run: Run, samples: Samples, facts: Facts) -> str:
     """Return the report for a terminal."""
     lines = [_headline(facts), f"audit: {facts.audit}"]
     for rows in _tables(run, samples):
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for row in rows if len(rows) > 1 else []:
-            cells = [cell if cell[:1].isalpha() else cell.rjust(w) for cell, w in zip(row, widths, strict=True)]
-            lines.append("  ".join(cells))
-    return "\n".join([*lines, "", *(f"{name}: {value}" for name, value in _labels(run, facts).items())]) + "\n"
+        first, *rest = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        line = f"{{:{first}}}" + "".join(f"  {{:>{width}}}" for width in rest)
+        lines += ["", *(line.format(*row) for row in rows)]
+    return "\n".join([*lines, "", *_labels(run, facts), ""])
 
 
 def _headline(facts: Facts) -> str:
@@ -182,31 +175,27 @@ def _headline(facts: Facts) -> str:
 
 
 def _tables(run: Run, samples: Samples) -> list[list[list[str]]]:
-    """Return the tables of requests, parts and errors, each with its heading as the first row."""
-    summaries = summarise(run.requests)
+    """Return the tables of requests, of parts if sampled, of errors if any, each with a heading."""
     requests = [["request", "count", "OK", "KO", *(f"p{p}" for p in PERCENTILES), "max ms"]]
-    for kind, s in summaries.items():
+    parts, errors = [["part", "CPU s", "peak MB"]], [["error", "count"]]
+    for kind, s in summarise(run.requests).items():
         times = [f"{ms:,}" for ms in s.latency.values()] or ["-"] * (len(PERCENTILES) + 1)
         requests.append([kind, f"{s.count:,}", f"{s.ok:,}", f"{s.ko:,}", *times])
-    errors = [(n, kind, why) for kind, s in summaries.items() if kind != ALL for why, n in s.errors.items()]
-    return [
-        requests,
-        [["part", "CPU s", "peak MB"]]
-        + [[p, f"{u['cpu_s']:.1f}", f"{u['peak_mb']:,.0f}"] for p, u in resources(samples).items() if samples],
-        [["error", "count"]] + [[f"{kind}: {why}", f"{n:,}"] for n, kind, why in sorted(errors, reverse=True)],
-    ]
+        errors += [[f"{kind}: {why}", f"{n:,}"] for why, n in s.errors.items() if kind != ALL]
+    for part, used in resources(samples).items() if samples else []:
+        parts.append([part, f"{used['cpu_s']:.1f}", f"{used['peak_mb']:,.0f}"])
+    return [table for table in (requests, parts, errors) if len(table) > 1]
 
 
-def _labels(run: Run, facts: Facts) -> dict[str, str]:
-    units = {"cpu": "CPU", "memory_mb": "MB"}
-    limits = [f"{value:,g} {units.get(name, name)}" for name, value in facts.limits.items()]
+def _labels(run: Run, facts: Facts) -> list[str]:
+    limits = [f"{value:,g} {name}" for name, value in facts.limits.items()]
     versions = [f"{name} {version}" for name, version in {**facts.versions, "Gatling": run.gatling}.items()]
     known = {"machine": facts.machine, "limits": ", ".join(limits) or "none", "versions": ", ".join(versions)}
-    return known | {"commit": facts.commit, "seed": str(facts.seed), "duration": f"{run.seconds:.0f} s"} | facts.settings
+    known |= {"commit": facts.commit, "seed": str(facts.seed), "duration": f"{run.seconds:.0f} s"}
+    return [f"{name}: {value}" for name, value in (known | facts.settings).items()]
 
 
-@dataclass(frozen=True)
-class _Frame:
+class _Frame(NamedTuple):
     """Places moments and values in a box of 560 by 230 whose axes meet at (46, 206)."""
 
     span: float
@@ -217,19 +206,95 @@ class _Frame:
         return 46 + 506 * moment / self.span
 
     def y(self, value: float) -> float:
-        share = math.log(max(value, 1)) / math.log(self.top) if self.log else value / self.top
-        return 206 - 196 * share
+        return 206 - 196 * (math.log(max(value, 1)) / math.log(self.top) if self.log else value / self.top)
 
     def path(self, moments: Sequence[float], values: Sequence[float | None]) -> str:
-        """Return a line through the values, broken where there is none."""
-        points = ["" if v is None else f"{self.x(t):.1f} {self.y(v):.1f}" for t, v in zip(moments, values, strict=True)]
-        return "".join(("L" if i and points[i - 1] else "M") + point for i, point in enumerate(points) if point)
+        line, pen = "", "M"
+        for t, v in zip(moments, values, strict=True):
+            line += "" if v is None else f"{pen}{self.x(t):.1f} {self.y(v):.1f}"
+            pen = "M" if v is None else "L"
+        return line
 
 
 def _ticks(peak: float, steps: int, log: bool = False) -> list[float]:
-    """Return round values from zero (from one if logarithmic) to the peak or just above."""
     if log:
         return [10.0**i for i in range(max(1, math.ceil(math.log10(max(peak, 1)))) + 1)]
     power = 10.0 ** math.floor(math.log10(peak / steps))
     step = next(power * m for m in (1, 2, 2.5, 5, 10) if power * m * steps >= peak * 0.999)
     return [step * i for i in range(math.ceil(peak / step - 0.001) + 1)]
+
+
+def chart(title: str, moments: Sequence[float], series: Series, **how: Any) -> str:
+    """Draw series over time as inline SVG; how: stack and log (booleans), limit (drawn as a dashed line)."""
+    stack, log, limit = how.get("stack", False), how.get("log", False), how.get("limit", 0)
+    rows = zip(*series.values(), strict=True)
+    peak = max([limit, 0.01, *((sum if stack else max)([v or 0 for v in row]) for row in rows)])
+    ticks = _ticks(peak, 4, log)
+    at = _Frame(max([1, *moments]), ticks[-1], log)
+    svg = [f'<path d="M46 {at.y(v):.1f}h506"/><text x="40" y="{at.y(v):.1f}">{v:,g}</text>' for v in ticks]
+    svg += [f'<text class="x" x="{at.x(t):.0f}" y="220">{t:g} s</text>' for t in _ticks(at.span, 6)[:-1]]
+    legend, base = "", [0.0] * len(moments)
+    for i, (name, values) in enumerate(series.items()):
+        colour = f'style="--c:var(--{escape(name.split()[0])},var(--s{i % 4}))"'
+        line, floor = at.path(moments, values), at.path(moments[::-1], base[::-1]).replace("M", "L")
+        if stack:
+            base = [low + (v or 0) for low, v in zip(base, values, strict=True)]
+            line = f"{at.path(moments, base)}{floor}Z"
+        svg.append(f'<path class="{"area" if stack else "line"}" {colour} d="{line}"/>')
+        legend += f"<i {colour}>{escape(name)}</i>"
+    if limit:
+        svg.append(f'<path class="limit" d="M46 {at.y(limit):.1f}h506"/>')
+        legend += f'<i style="--c:var(--ink)">limit {limit:,g}</i>'
+    head = f"<figcaption><b>{escape(title)}</b>{legend}</figcaption>"
+    return f'<figure>{head}<svg viewBox="0 0 560 230">{"".join(svg)}</svg></figure>'
+
+
+def html(run: Run, samples: Samples, facts: Facts) -> str:
+    """Return the report as one page that needs nothing else: no script, no font, no image."""
+    seconds, rates, latency, failed = timeline(run)
+    charts = chart("Answers per second", seconds, rates)
+    charts += chart("Latency of the OK answers in ms, logarithmic", seconds, latency, log=True)
+    moments, cpus, memory = usage(samples, run.start)
+    if moments:
+        charts += chart("CPUs in use", moments, cpus, stack=True, limit=facts.limits.get("CPU", 0))
+        charts += chart("Memory in MB", moments, memory, stack=True, limit=facts.limits.get("MB", 0))
+    charts += chart("Errors per second", seconds, failed, stack=True) if any(rates["KO"]) else ""
+    tables = _tables(run, samples)
+    total, used = tables[0][-1], tables[1][-1] if samples else []
+    names = ("requests", "errors", "p99 of OK, ms", "CPU seconds", "peak MB")
+    figures = zip(names, [total[1], total[3], total[7], *used[1:]], strict=False)
+    return f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Load report</title><style>{STYLE}</style><main>
+<header class="{"good" if facts.passed else "bad"}"><h1>{_headline(facts)}</h1>
+Audit: {escape(facts.audit)}<br>{" · ".join(map(escape, _labels(run, facts)))}</header>
+<section class="tiles">{"".join(f"<div>{name}<b>{figure}</b></div>" for name, figure in figures)}</section>
+<section class="charts">{charts}</section><section class="tables">{"".join(map(_table, tables))}</section>
+</main></html>
+"""
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    cells = ("<td>".join(map(escape, row)) for row in rows)
+    return f"<table><tr><td>{'<tr><td>'.join(cells)}</table>"
+
+
+STYLE = """
+:root { color-scheme: light dark; --bg: #f6f6f3; --card: #fff; --ink: #1b1b1a; --soft: #66655f;
+  --rule: #e3e2dc; --s0: #2f80e0; --s1: #1aa974; --s2: #8067dc; --s3: #d99a10; --KO: #e04848;
+  --p50: #8dbcf0; --p95: var(--s0); --p99: var(--ink) }
+@media (prefers-color-scheme: dark) { :root {
+  --bg: #131312; --card: #1d1d1b; --ink: #f1f0ec; --soft: #a3a29b; --rule: #34332f; --p50: #2f62a3 } }
+body { background: var(--bg); color: var(--soft); font: 15px/1.45 system-ui, sans-serif }
+main { max-width: 1180px; margin: 20px auto; font-variant-numeric: tabular-nums }
+header { border-left: 6px solid var(--s1); padding-left: 14px } .bad { border-color: var(--KO) }
+h1 { font-size: 27px; margin: 0 } h1, b, tr + tr { color: var(--ink) } b { display: block }
+section { display: grid; gap: 14px; margin-top: 14px } .tiles b { font-size: 24px } td { padding: 2px 10px }
+.tables { display: flex; flex-wrap: wrap; align-items: start } td + td { text-align: right }
+.tiles { grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)) } .x { text-anchor: middle }
+.charts { grid-template-columns: repeat(auto-fit, minmax(min(100%, 460px), 1fr)) } figure { margin: 0 }
+.tiles div, figure, table { background: var(--card); border: 1px solid var(--rule); border-radius: 8px;
+  padding: 10px 14px } i { font: 13px system-ui; margin-right: 14px } path { fill: none; stroke: var(--rule) }
+i::before { content: "\\25a0"; color: var(--c); margin-right: 6px } .area { fill: var(--c); stroke: none }
+.line { stroke: var(--c); stroke-width: 1.6 } .limit { stroke: var(--ink); stroke-dasharray: 5 4 }
+text { font-size: 11px; fill: var(--soft); text-anchor: end; dominant-baseline: central }
+"""

@@ -91,6 +91,7 @@ class Stack:
         self._workers = workers
         self._parts: list[_Supervised] = []
         self._since = time.time()
+        self._ready = False
 
     def run(self, report: Callable[[str], None]) -> None:
         """Start, keep running until SIGTERM or SIGINT, stop; raise OperatorError if it cannot start."""
@@ -144,13 +145,14 @@ class Stack:
             if time.monotonic() > deadline:
                 raise OperatorError(f"the service does not answer on port {self._port}; see {log}")
             time.sleep(0.05)
-        self._write_state(ready=True)
+        self._ready = True
+        self._write_state()
 
     def _add(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
         part = _Supervised(name, command, environment, self._folder.log)
         part.start()
         self._parts.append(part)
-        self._write_state(ready=False)
+        self._write_state()
 
     def _keep(self, report: Callable[[str], None]) -> None:
         while True:
@@ -161,16 +163,16 @@ class Stack:
 
     def _keep_once(self) -> None:
         if any([part.keep() for part in self._parts]):
-            self._write_state(ready=True)
+            self._write_state()
 
     def _line(self) -> str:
         used = [f"{part.name} {usage(part.process.pid).memory >> 20} MB" for part in self._parts if part.process]
         restarts = sum(part.restarts for part in self._parts)
         return f"up {time.time() - self._since:.0f} s, {', '.join(used)}, {restarts} restarts"
 
-    def _write_state(self, ready: bool) -> None:
+    def _write_state(self) -> None:
         parts = {part.name: Part(part.process.pid, started_at(part.process.pid)) for part in self._parts if part.process}
-        self._folder.write_state(State(os.getpid(), self._port, self._since, ready, parts))
+        self._folder.write_state(State(os.getpid(), self._port, self._since, self._ready, parts))
 
 
 def _prepare_child() -> None:

@@ -10,8 +10,8 @@ from service.errors import Malformed
 
 # ujson is lax about numbers (01, 1., NaN, Infinity) and raw control characters. A body without
 # either holds only strings, arrays, objects and null, and those ujson reads by the book; any other
-# body (no valid person needs one, unless it is pretty-printed) goes to the strict reader of the
-# standard library. A "number" inside a string only costs the detour.
+# body (no valid person needs one, unless it is pretty-printed) must please the strict reader of the
+# standard library too. A "number" inside a string only costs the detour.
 _NEEDS_STRICT_READER = re.compile(r'[\x00-\x1f]|[:\[,] *[^"\[\]{}n ]')
 
 
@@ -23,10 +23,9 @@ def read_object(body: bytes) -> dict[str, Any]:
     """
     try:
         text = body.decode()
+        document = ujson.loads(text)  # nested at most 1,024 deep, or it raises
         if _NEEDS_STRICT_READER.search(text):
             document = json.loads(text, parse_constant=_refuse_constant)
-        else:
-            document = ujson.loads(text)
         if "\\u" in text:
             # An escape can name half of a surrogate pair, which is no character: UTF-8 refuses it.
             json.dumps(document, ensure_ascii=False).encode()

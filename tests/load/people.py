@@ -1,8 +1,9 @@
 """Makes the contest's people and search terms from a seed, and knows what each of them deserves.
 
-The distributions are those of the contest's own data: about 88 % of the people are valid; the others carry an
-impossible date (month 13 in 1 of 13, 29 February), a garbage date, an over-long nickname or name, or a stack of the
-wrong type or length (each in 1 of 99). Every status follows from the defects that were put in, never from a validator.
+The distributions are those of the contest's own data: about 88 % of the people are valid. The others have an
+impossible date (month 13 in 1 of 13, a 29 February in a wrong year), a garbage date, an over-long nickname or
+name, or a stack of a wrong type or length (1 in 99 each). A status follows from the defects that were put in,
+never from a validator.
 """
 
 import argparse
@@ -17,11 +18,11 @@ from typing import Any
 
 CREATED, MALFORMED, INVALID = 201, 400, 422
 LETTERS = string.ascii_letters
-# 25 names, one of them twice as likely as the others: the contest's list says "C#" twice.
+# 25 entries, 24 names: the contest's list says "C#" twice, so it is twice as likely.
 STACKS = (
-    "Javascript Python Go Java Kotlin PHP C# Swift R Ruby C C++ Matlab TypeScript Scala SQL HTML CSS NoSQL Rust Perl C# "
-    "Clojure MySQL Postgres"
-).split()
+    "C", "C#", "C#", "C++", "CSS", "Clojure", "Go", "HTML", "Java", "Javascript", "Kotlin", "Matlab", "MySQL",
+    "NoSQL", "PHP", "Perl", "Postgres", "Python", "R", "Ruby", "Rust", "SQL", "Scala", "Swift", "TypeScript",
+)  # fmt: skip
 GARBAGE_DATES = ('"12-12-2000"', "null", "10", '"?!?!?"')  # strings all four: the contest encodes them twice
 BAD_STACKS = ((["1" * 40], INVALID), ("string", MALFORMED), (1, MALFORMED))
 ENGLISH = {"apelido": "nickname", "nome": "fullname", "nascimento": "dob", "stack": "stack"}
@@ -40,11 +41,10 @@ def payloads(seed: int, count: int) -> Iterator[Payload]:
     """Yield `count` people; the same seed gives the same people, and a larger count the same ones first."""
     rng = Random(f"people {seed}")
     for _ in range(count):
-        parts = {"apelido": _nickname(rng), "nome": _name(rng), "nascimento": _date(rng), "stack": _stack(rng)}
-        document = {key: value for key, (value, _) in parts.items()}
-        defects = {status for _, status in parts.values()}
-        # The contract looks at types and forms first, so 400 wins over 422 where a body has both kinds of defect.
-        status = next(status for status in (MALFORMED, INVALID, CREATED) if status in defects)
+        values, statuses = zip(_nickname(rng), _name(rng), _date(rng), _stack(rng), strict=True)
+        document = dict(zip(ENGLISH, values, strict=True))
+        # The contract looks at types and forms first: 400 wins where a body has both kinds of defect.
+        status = next(status for status in (MALFORMED, INVALID, CREATED) if status in statuses)
         yield Payload(json.dumps(document), document, status)
 
 
@@ -59,7 +59,7 @@ def maximum(payloads: Iterable[Payload]) -> int:
 
 
 def terms(seed: int, count: int) -> Iterator[str]:
-    """Yield `count` search terms: letters and spaces, no space at either end, drawn with 1 to 50 characters."""
+    """Yield `count` search terms of letters and spaces, 1 to 50 characters long, no space at either end."""
     rng = Random(f"terms {seed}")
     for _ in range(count):
         yield _text(rng, LETTERS + " ", rng.randint(1, 50)).strip() or "x"
@@ -107,7 +107,8 @@ def write(folder: Path, seed: int, people: int, terms_count: int, dialect: str) 
     with (folder / "people.tsv").open("w", encoding="ascii") as file:
         file.write("payload\n")
         for payload in payloads(seed, people):
-            file.write((payload.body if dialect == "official" else json.dumps(english(payload.document))) + "\n")
+            body = payload.body if dialect == "official" else json.dumps(english(payload.document))
+            file.write(body + "\n")
     with (folder / "terms.tsv").open("w", encoding="ascii") as file:
         file.write("t\n")
         file.writelines(f"{term}\n" for term in terms(seed, terms_count))

@@ -1,0 +1,1 @@
+"""compose.yaml and the Containerfile: on paper, and for real where there are containers."""

@@ -1,0 +1,109 @@
+"""compose.yaml and the README on paper: the contest's budget, confinement, one port."""
+
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+
+
+def _limits(service: str) -> tuple[Decimal, int]:
+    """Return a container's CPUs and megabytes."""
+    limits = SERVICES[service]["deploy"]["resources"]["limits"]
+    memory = re.fullmatch(r"(\d+)M", limits["memory"])
+    assert memory, f"{service}: memory is not a number of M: {limits['memory']}"
+    return Decimal(limits["cpus"]), int(memory[1])
+
+
+def _total() -> tuple[Decimal, int]:
+    every = [_limits(service) for service in SERVICES]
+    return sum((cpus for cpus, _ in every), Decimal()), sum(memory for _, memory in every)
+
+
+def test_all_containers_together_stay_inside_the_contests_budget() -> None:
+    cpus, memory = _total()
+
+    assert cpus <= Decimal("1.5")
+    assert memory <= 3072
+
+
+def test_the_topology_is_the_contests() -> None:
+    assert set(SERVICES) == {"nginx", "api1", "api2", "mysql"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_container_is_limited_confined_and_checked(service: str) -> None:
+    settings = SERVICES[service]
+    cpus, memory = _limits(service)
+
+    assert cpus > 0
+    assert memory > 0
+    assert settings["read_only"] is True
+    assert settings["cap_drop"] == ["ALL"]
+    assert not {"cap_add", "privileged", "devices", "pid", "ipc"} & settings.keys()
+    assert settings["security_opt"] == ["no-new-privileges"]
+    assert settings["restart"] == "unless-stopped"
+    assert settings["healthcheck"]["test"][0] == "CMD"
+    assert {"interval", "timeout", "start_period"} <= settings["healthcheck"].keys()
+    assert settings["stop_grace_period"]
+
+
+def test_only_the_load_balancer_publishes_a_port() -> None:
+    assert {service: settings["ports"] for service, settings in SERVICES.items() if "ports" in settings} == {
+        "nginx": ["${RINHA_PORT:-9999}:9999"]
+    }
+    assert {service: settings.get("network_mode") for service, settings in SERVICES.items()} == {
+        "nginx": None,
+        "api1": "none",
+        "api2": "none",
+        "mysql": "none",
+    }
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_container_starts_as_root(service: str) -> None:
+    if SERVICES[service]["image"].startswith("localhost/rinha:"):
+        user = re.findall(r"^USER (.+)$", (ROOT / "Containerfile").read_text(), re.MULTILINE)[-1]
+        assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
+    else:
+        assert SERVICES[service]["user"] not in ("", "root", "0", "0:0")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_password_is_written_down(service: str) -> None:
+    for name in SERVICES[service].get("environment", {}):
+        assert "PASSWORD" not in name or name.endswith("_FILE")
+
+
+def test_public_images_are_named_in_full_and_with_a_version() -> None:
+    containerfile = re.findall(r"^FROM (\S+)(?: AS (\S+))?", (ROOT / "Containerfile").read_text(), re.MULTILINE)
+    stages = {stage for _, stage in containerfile}
+    images = [image for image, _ in containerfile if image not in stages]
+    images += [SERVICES[service]["image"] for service in ("nginx", "mysql")]
+
+    for image in images:
+        assert re.fullmatch(r"docker\.io/library/[a-z]+:\d+\.\d+(-slim)?", image), image
+
+
+def test_the_readmes_table_of_containers_is_compose_yamls() -> None:
+    """The README has a table `| container | CPU | memory |` with a row for each service and one for the total."""
+    lines = (ROOT / "README.md").read_text().splitlines()
+    heads = [number for number, line in enumerate(lines) if _cells(line) == ["container", "CPU", "memory"]]
+    assert len(heads) == 1, "no table with the columns container, CPU, memory"
+    rows = {}
+    for line in lines[heads[0] + 2 :]:
+        if not line.startswith("|"):
+            break
+        name, cpus, memory = _cells(line)
+        rows[name] = (Decimal(cpus), int(memory.removesuffix(" MB")))
+
+    assert rows == {service: _limits(service) for service in SERVICES} | {"total": _total()}
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip().strip("*`") for cell in line.strip().strip("|").split("|")]

@@ -1,0 +1,151 @@
+"""Search answers what the oracle answers: LIKE on each field by itself, under the search column's collation."""
+
+import random
+import unicodedata
+from collections.abc import Iterator
+
+import pymysql
+import pytest
+
+from service.person import Person
+from service.search import plan
+from service.store import PeopleStore
+from tests.conftest import RunningStack, nickname, somebody
+
+FRAGMENTS = [
+    "a", "ab", "abc", "José", "jose", "JOSÉ", "Ana", "Ana-Maria", "O'Neil", "D'Ávila", "node", "Node.js", "C", "C#",
+    "C++", "F#", ".NET", "R", "+node -php", "a_b", "100%", "%", "_", "\\", "\\\\", '"', "''", '"quoted"', "(x)", "~",
+    "<b>", "*", "@", "ǀ", "ß", "ss", "İstanbul", "ΣΊΣΥΦΟΣ", "σίσυφος", "Москва", "москва", "東京都", "トウキョウ",
+    "とうきょう", "한국어", "😀", "👩‍💻", "👍🏽", "e\u0301", "é", "n\u0303o", "não", "\u00a0", "\u200b", "x\u200by",
+    "ﬁm", "Ａｂｃ", "①②③", "ªº", "½", "  ", "two words", "to be or not", "the", "and", "ǅ", "œuvre", "Æsir", "þorn",
+    "ʹprime", "a\u0308\u0304", "ʼn", "Ⅷ", "㎏", "𝒳𝓎𝓏", "אבג", "ابج", "ไทย", "हिन्दी", "\u1e9e", "ſ", "K", "Å",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def people(store: PeopleStore) -> list[Person]:
+    """Store 600 people made of hostile fragments, the same at each run but for their nicknames' beginnings."""
+    choose = random.Random(1)
+    made = []
+    for _ in range(600):
+        name = choose.choice(["", " ", "-", "."]).join(choose.choices(FRAGMENTS, k=choose.randint(1, 4)))[:60]
+        skills = [skill[:32] for skill in choose.choices(FRAGMENTS, k=choose.randint(0, 4))] or None
+        person = somebody(
+            nickname=unicodedata.normalize("NFC", nickname()[:10] + choose.choice(FRAGMENTS))[:32],
+            name=unicodedata.normalize("NFC", name),
+            stack=skills and [unicodedata.normalize("NFC", skill) for skill in skills],
+        )
+        store.add(person)
+        made.append(person)
+    return made
+
+
+@pytest.fixture(scope="module")
+def oracle(stack: RunningStack) -> Iterator["Oracle"]:
+    yield Oracle(stack)
+
+
+class Oracle:
+    """Reads the whole table and asks MySQL of each field by itself whether it contains a term."""
+
+    def __init__(self, stack: RunningStack) -> None:
+        config = stack.config
+        self._cursor = pymysql.connect(
+            unix_socket=config.db_socket, user="root", database="rinha", charset="utf8mb4", autocommit=True,
+            ssl_disabled=True,
+        ).cursor()  # fmt: skip
+        self._cursor.execute("CREATE TEMPORARY TABLE fields (id BINARY(16), field TEXT COLLATE utf8mb4_0900_ai_ci)")
+
+    def read_table(self) -> None:
+        self._cursor.execute("DELETE FROM fields")
+        self._cursor.execute("SELECT id, apelido, nome, stack FROM pessoas")
+        rows = [
+            (identifier, field)
+            for identifier, nick, name, skills in self._cursor.fetchall()
+            for field in (nick, name, *(skills or "").split("\n"))
+        ]
+        self._cursor.executemany("INSERT INTO fields VALUES (%s, %s)", rows)
+
+    def matches(self, term: str) -> set[bytes]:
+        pattern = "%" + "".join("\\" + c if c in "\\%_" else c for c in unicodedata.normalize("NFC", term)) + "%"
+        self._cursor.execute("SELECT DISTINCT id FROM fields WHERE field LIKE %s", (pattern,))
+        return {identifier for (identifier,) in self._cursor.fetchall()}
+
+
+def terms(people: list[Person]) -> Iterator[str]:
+    """Yield fragments, pieces of what is stored, pieces put together wrongly, and what nobody has."""
+    choose = random.Random(2)
+    yield from FRAGMENTS
+    for fragment in FRAGMENTS:
+        yield fragment.swapcase()
+        yield fragment + choose.choice(FRAGMENTS)
+    for person in people:
+        text = choose.choice([person.nickname, person.name, *(person.stack or [])])
+        start = choose.randrange(len(text))
+        yield text[start : start + choose.randint(1, 20)]
+    for person in people[:100]:
+        yield person.nickname[-3:] + person.name[:3]  # only across two fields
+        yield person.name[:5] + "zq"
+    yield from ("a" * 200, "José " * 40, "東" * 129, "ab" * 100)
+
+
+def check(store: PeopleStore, oracle: Oracle, term: str) -> str | None:
+    """Return what is wrong with the answer to `term`, if anything is."""
+    found = [person.id for person in store.search(term)]
+    expected = oracle.matches(term)
+    if len(found) != len(set(found)):
+        return f"{term!r}: somebody twice"
+    if not set(found) <= expected:
+        return f"{term!r}: {len(set(found) - expected)} wrong"
+    if len(found) != min(len(expected), 50):
+        return f"{term!r}: {len(found)} of {len(expected)}"
+    return None
+
+
+def test_search_finds_exactly_what_the_oracle_finds(store: PeopleStore, people: list[Person], oracle: Oracle) -> None:
+    oracle.read_table()
+
+    wrong = [fault for term in terms(people) if (fault := check(store, oracle, term))]
+
+    assert wrong == []
+
+
+def test_a_plan_that_misses_would_be_seen(
+    store: PeopleStore, people: list[Person], oracle: Oracle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The judge judges: with runs taken across punctuation, as a naive plan would, it finds false negatives."""
+    oracle.read_table()
+    monkeypatch.setattr("service.store.plan", lambda term: plan(term)._replace(trigrams=[term[:3]]))
+
+    assert [fault for term in terms(people) if (fault := check(store, oracle, term))]
+
+
+def test_a_plan_that_finds_too_much_would_be_seen(
+    store: PeopleStore, people: list[Person], oracle: Oracle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The judge judges: without LIKE, full text alone finds false positives."""
+    oracle.read_table()
+    monkeypatch.setattr("service.store.plan", lambda term: plan(term)._replace(pattern="%"))
+
+    assert [fault for term in terms(people) if (fault := check(store, oracle, term))]
+
+
+def test_at_most_fifty_are_found_and_fifty_where_there_are_more(store: PeopleStore) -> None:
+    mark = nickname()
+    for number in range(60):
+        store.add(somebody(name=f"{mark} {number}"))
+        assert len(store.search(mark)) == min(number + 1, 50)
+
+
+def test_a_person_is_found_through_the_other_instance_at_once(stack: RunningStack) -> None:
+    from tests.client import post  # noqa: PLC0415
+
+    for number in range(50):
+        mark = nickname()
+        writer, reader = stack.instance(1 + number % 2), stack.instance(2 - number % 2)
+        before = int(reader.ask("GET", "/contagem-pessoas").body)
+        created = post(writer, "/pessoas", {"apelido": mark, "nome": "Ana", "nascimento": "2000-01-01"})
+        assert created.status == 201
+        assert reader.ask("GET", created.headers["location"]).json() == created.json()
+        assert reader.ask("GET", f"/pessoas?t={mark[4:]}").json() == [created.json()]
+        assert int(reader.ask("GET", "/contagem-pessoas").body) == before + 1
