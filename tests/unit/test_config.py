@@ -1,0 +1,185 @@
+"""Every setting is read once, from NAME or NAME_FILE, and nonsense is refused before anything starts."""
+
+import os
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.folder import ROOT
+from service.config import Config, ConfigError
+
+SECRET = {"DB_PASSWORD": "secret"}
+
+# Name, default, what the environment may say, what it means.
+SETTINGS: list[tuple[str, Any, str, Any]] = [
+    ("LISTEN", "127.0.0.1:8080", "unix:/run/rinha/api1.sock", "unix:/run/rinha/api1.sock"),
+    ("WORKERS", 4, "2", 2),
+    ("DB_SOCKET", "", "/run/mysqld/mysqld.sock", "/run/mysqld/mysqld.sock"),
+    ("DB_HOST", "127.0.0.1", "db", "db"),
+    ("DB_PORT", 3306, "3307", 3307),
+    ("DB_NAME", "rinha", "people", "people"),
+    ("DB_USER", "rinha", "somebody", "somebody"),
+    ("DB_PASSWORD", None, "p@ss word=#1", "p@ss word=#1"),
+    ("DB_TIMEOUT", 1.0, "2.5", 2.5),
+    ("SHUTDOWN_TIMEOUT", 8.0, "20", 20.0),
+    ("LOG_LEVEL", "INFO", "WARNING", "WARNING"),
+]
+
+NONSENSE = [
+    ("LISTEN", ""),
+    ("LISTEN", "8080"),
+    ("LISTEN", ":8080"),
+    ("LISTEN", "localhost"),
+    ("LISTEN", "localhost:"),
+    ("LISTEN", "localhost:http"),
+    ("LISTEN", "localhost:0"),
+    ("LISTEN", "localhost:65536"),
+    ("LISTEN", "unix:"),
+    ("LISTEN", "unix:api.sock"),
+    ("WORKERS", ""),
+    ("WORKERS", "many"),
+    ("WORKERS", "2.5"),
+    ("WORKERS", "0"),
+    ("WORKERS", "-1"),
+    ("WORKERS", "65"),
+    ("DB_PORT", "mysql"),
+    ("DB_PORT", "0"),
+    ("DB_PORT", "65536"),
+    ("DB_TIMEOUT", "1s"),
+    ("DB_TIMEOUT", "0"),
+    ("DB_TIMEOUT", "61"),
+    ("DB_TIMEOUT", "nan"),
+    ("DB_TIMEOUT", "inf"),
+    ("SHUTDOWN_TIMEOUT", "soon"),
+    ("SHUTDOWN_TIMEOUT", "-1"),
+    ("SHUTDOWN_TIMEOUT", "601"),
+    ("LOG_LEVEL", ""),
+    ("LOG_LEVEL", "LOUD"),
+    ("LOG_LEVEL", "info"),
+]
+
+
+def test_the_table_above_has_every_setting() -> None:
+    assert [name for name, *_ in SETTINGS] == [field.name.upper() for field in fields(Config)]
+
+
+@pytest.mark.parametrize(("name", "default"), [row[:2] for row in SETTINGS if row[0] != "DB_PASSWORD"])
+def test_a_setting_that_is_not_given_has_its_default(name: str, default: Any) -> None:
+    assert getattr(Config.from_env(SECRET), name.lower()) == default
+
+
+@pytest.mark.parametrize(("name", "text", "value"), [(row[0], *row[2:]) for row in SETTINGS])
+def test_a_setting_is_read_from_its_name(name: str, text: str, value: Any) -> None:
+    read = getattr(Config.from_env({**SECRET, name: text}), name.lower())
+
+    assert read == value
+    assert type(read) is type(value)
+
+
+@pytest.mark.parametrize(("name", "text", "value"), [(row[0], *row[2:]) for row in SETTINGS])
+@pytest.mark.parametrize("end", ["", "\n"], ids=["bare", "with newline"])
+def test_a_setting_is_read_from_a_file(tmp_path: Path, name: str, text: str, value: Any, end: str) -> None:
+    """As secrets are mounted; one newline at the end is the editor's, not the secret's."""
+    file = tmp_path / "value"
+    file.write_text(text + end)
+    others = {} if name == "DB_PASSWORD" else SECRET
+
+    assert getattr(Config.from_env({**others, f"{name}_FILE": str(file)}), name.lower()) == value
+
+
+def test_only_one_newline_is_taken_from_the_end_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text(" ção\n\n")
+
+    assert Config.from_env({"DB_PASSWORD_FILE": str(file)}).db_password == " ção\n"
+
+
+@pytest.mark.parametrize("name", [name for name, *_ in SETTINGS])
+def test_a_setting_given_twice_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    """Even where both say the same: which one was meant is not for the service to guess."""
+    file = tmp_path / "value"
+    file.write_text("1")
+
+    with pytest.raises(ConfigError, match=f"both {name} and {name}_FILE"):
+        Config.from_env({**SECRET, name: "1", f"{name}_FILE": str(file)})
+
+
+@pytest.mark.parametrize(("name", "text"), NONSENSE)
+def test_nonsense_is_refused_by_name(name: str, text: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{name} ") as refused:
+        Config.from_env({**SECRET, name: text})
+
+    assert str(refused.value).endswith(text.rpartition(":")[2])
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("name", "text"), NONSENSE)
+def test_nonsense_in_a_file_is_refused_by_name(tmp_path: Path, name: str, text: str) -> None:
+    file = tmp_path / "value"
+    file.write_text(text)
+
+    with pytest.raises(ConfigError, match=rf"^{name} "):
+        Config.from_env({**SECRET, f"{name}_FILE": str(file)})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("WORKERS", "1"), ("WORKERS", "64"), ("LISTEN", "h:1"), ("LISTEN", "0.0.0.0:65535"), ("DB_TIMEOUT", "0.1"),
+     ("DB_TIMEOUT", "60"), ("SHUTDOWN_TIMEOUT", "600"), ("LOG_LEVEL", "DEBUG"), ("LOG_LEVEL", "ERROR")],
+)  # fmt: skip
+def test_the_ends_of_a_range_belong_to_it(name: str, text: str) -> None:
+    assert str(getattr(Config.from_env({**SECRET, name: text}), name.lower())).removesuffix(".0") == text
+
+
+def test_the_password_must_be_given() -> None:
+    with pytest.raises(ConfigError, match="DB_PASSWORD or DB_PASSWORD_FILE"):
+        Config.from_env({})
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["not there", "not UTF-8"])
+def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+
+    with pytest.raises(ConfigError, match=r"^DB_PASSWORD_FILE: "):
+        Config.from_env({"DB_PASSWORD_FILE": str(file)})
+
+
+def test_a_folder_in_place_of_a_file_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^DB_PASSWORD_FILE: .*directory"):
+        Config.from_env({"DB_PASSWORD_FILE": str(tmp_path)})
+
+
+def test_what_else_the_environment_holds_does_not_matter() -> None:
+    assert Config.from_env({**SECRET, "PATH": "/bin", "WORKERS_MAX": "x", "workers": "x"}) == Config(db_password="secret")
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "name"),
+    [
+        ([], {**SECRET, "WORKERS": "many"}, "WORKERS"),
+        ([], {}, "DB_PASSWORD"),
+        ([], {"DB_PASSWORD_FILE": "/nowhere/password"}, "DB_PASSWORD_FILE"),
+        (["--healthcheck"], {**SECRET, "LISTEN": "8080"}, "LISTEN"),
+    ],
+)
+def test_the_service_does_not_start_with_nonsense(words: list[str], environment: dict[str, str], name: str) -> None:
+    """It exits with status 2 and one plain line, no traceback."""
+    known = {name for field in fields(Config) for name in (field.name.upper(), f"{field.name.upper()}_FILE")}
+    inherited = {name: value for name, value in os.environ.items() if name not in known}
+
+    said = subprocess.run(
+        [sys.executable, "-m", "service", *words],
+        env={**inherited, "PYTHONPATH": str(ROOT), **environment}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+    assert said.returncode == 2
+    assert said.stdout == ""
+    (line,) = said.stderr.splitlines()
+    assert line.startswith("service: ")
+    assert name in line
