@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from ops.folder import Folder
 from ops.packages import with_dependencies
 
 HERE = Path(__file__).parent
@@ -63,6 +64,11 @@ class Database:
         self._folder = folder
         self._data = folder / "mysql"
         self._log = log
+
+    @classmethod
+    def of(cls, folder: Folder, report: Callable[[str], None]) -> "Database":
+        """Return the database of a data folder."""
+        return cls(find(report), folder.path, folder.run / "mysql.sock", folder.log / "mysql.log")
 
     def command(self) -> list[str]:
         """Return the words that start the server in the foreground."""

@@ -16,15 +16,15 @@ def find(report: Callable[[str], None]) -> list[str]:
     return [nginx] if nginx else with_dependencies(["nginx"], report).command("usr/sbin/nginx")
 
 
-def render(port: int, instances: Sequence[Path], run: Path, log: Path) -> str:
-    """Return the configuration for a host: listening on `port`, files in `run` and `log`, sockets in `instances`."""
+def render(port: int, sockets: Sequence[Path], run: Path, log: Path) -> str:
+    """Return the configuration for a host: listening on `port`, files in `run` and `log`, the API's `sockets`."""
     text = CONFIGURATION.read_text()
-    servers = "".join(f"        server unix:{socket} max_fails=0;\n" for socket in instances)
+    head, first, rest = text.partition("        server unix:")
+    tail = rest[rest.rindex("max_fails=0;\n") + len("max_fails=0;\n") :]
+    text = head + "".join(f"{first}{socket} max_fails=0;\n" for socket in sockets) + tail
     for found, replacement in (
         (" /tmp/", f" {run}/"),
         ("listen 9999 ", f"listen {port} "),
-        ("        server unix:/run/rinha/api1.sock max_fails=0;\n", servers),
-        ("        server unix:/run/rinha/api2.sock max_fails=0;\n", ""),
         ("/dev/stderr", f"{log}/nginx-error.log"),
         ("/dev/stdout", f"{log}/nginx-access.log"),
     ):

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import db.server
-from db.server import DatabaseError
+from db.server import Database, DatabaseError
 from ops import client
+from ops.bench import Plan, bench
 from ops.folder import ROOT, Folder, OperatorError
+from ops.limits import divide
 from ops.packages import PackagesError, run_where_bjoern_builds
 from ops.processes import usage
 from ops.up import Stack
@@ -33,7 +34,9 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="./rinha", description="People by any fragment: run it, look into it, test it.")
+    parser = argparse.ArgumentParser(
+        prog="./rinha", description="People by any fragment: run it, look into it, test it."
+    )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def add(name: str, run: Callable[[argparse.Namespace], object], about: str) -> argparse.ArgumentParser:
@@ -44,6 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     up = add("up", _up, "start everything and keep it running")
     up.add_argument("--instances", type=_count, default=2, metavar="N", help="API instances (default: 2)")
     up.add_argument("--workers", type=_count, default=4, metavar="N", help="processes per instance (default: 4)")
+    up.add_argument("--cpus", type=float, metavar="N", help="CPUs for everything together (default: no limit)")
+    up.add_argument("--memory", type=int, metavar="MB", help="memory for everything together (default: no limit)")
     up.add_argument("--detach", action="store_true", help="return when it is ready, and let it run")
     down = add("down", _down, "stop what `up` started")
     status = add("status", _status, "show processes, uptime, rows and memory")
@@ -56,6 +61,32 @@ def _parser() -> argparse.ArgumentParser:
 
     test = add("test", _test, "run the tests with tox; every argument goes to pytest")
     test.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT")
+
+    load = add("bench", _bench, "play the contest's load with Gatling, on a stack of its own, and report")
+    load.add_argument("--port", type=int, default=9999, help="(default: 9999)")
+    load.add_argument(
+        "--data",
+        type=Path,
+        default=ROOT / ".rinha/bench",
+        metavar="DIR",
+        help="where results go (default: .rinha/bench)",
+    )
+    load.add_argument("--workers", type=_count, default=4, metavar="N", help="processes per instance (default: 4)")
+    load.add_argument(
+        "--cpus", type=float, default=1.5, metavar="N", help="CPUs for everything together (default: 1.5)"
+    )
+    load.add_argument(
+        "--memory", type=int, default=3072, metavar="MB", help="memory for everything together (default: 3072)"
+    )
+    load.add_argument("--unlimited", action="store_true", help="without limits; the report says so")
+    load.add_argument(
+        "--gatling", default="3.9.5", metavar="VERSION", help="(default: 3.9.5, the contest's; 3.10.5 runs too)"
+    )
+    load.add_argument("--dialect", choices=("official", "english"), default="official")
+    load.add_argument("--seed", type=int, default=1, help="of the people and terms (default: 1)")
+    load.add_argument("--scale", type=float, default=1.0, help="multiplies every rate (default: 1)")
+    load.add_argument("--duration", type=int, default=205, metavar="SECONDS", help="of the load (default: 205)")
+    load.add_argument("--runs", type=_count, default=1, metavar="N", help="play it so many times (default: 1)")
 
     create = add("create", _create, "store a person")
     create.add_argument("nickname", help="at most 32 characters, nobody else's")
@@ -86,8 +117,11 @@ def _up(arguments: argparse.Namespace) -> None:
     if arguments.detach:
         _detach(folder)
         return
+    if bool(arguments.cpus) != bool(arguments.memory):
+        raise OperatorError("--cpus and --memory go together")
+    limits = divide(arguments.cpus, arguments.memory << 20, arguments.instances) if arguments.cpus else None
     with folder.locked():
-        Stack(folder, arguments.port, arguments.instances, arguments.workers).run(_report)
+        Stack(folder, arguments.port, arguments.instances, arguments.workers, limits).run(_report)
 
 
 def _report(line: str) -> None:
@@ -134,7 +168,9 @@ def _status(arguments: argparse.Namespace) -> int:
     folder = Folder.chosen(arguments.data, arguments.port)
     state = folder.running()
     said = subprocess.run(
-        [*_database(folder).client(), "-N", "-e", "SELECT COUNT(*) FROM rinha.pessoas"], capture_output=True, text=True
+        [*Database.of(folder, _report).client(), "-N", "-e", "SELECT COUNT(*) FROM rinha.pessoas"],
+        capture_output=True,
+        text=True,
     )
     rows = int(said.stdout) if said.returncode == 0 else None
     parts = {name: usage(part.pid) for name, part in state.parts.items()}
@@ -146,7 +182,9 @@ def _status(arguments: argparse.Namespace) -> int:
             "parts": {name: {"pid": state.parts[name].pid, **used._asdict()} for name, used in parts.items()},
         }))  # fmt: skip
         return 0
-    print(f"http://localhost:{state.port}  up {uptime} s  {'MySQL does not answer' if rows is None else f'{rows:,} rows'}")
+    print(
+        f"http://localhost:{state.port}  up {uptime} s  {'MySQL does not answer' if rows is None else f'{rows:,} rows'}"
+    )
     print(f"{'part':<8}{'pid':>9}{'processes':>11}{'memory':>10}{'CPU':>10}")
     for name, used in parts.items():
         print(f"{name:<8}{state.parts[name].pid:>9}{used.processes:>11}{used.memory >> 20:>7} MB{used.cpu:>8.1f} s")
@@ -156,14 +194,10 @@ def _status(arguments: argparse.Namespace) -> int:
 def _sql(arguments: argparse.Namespace) -> None:
     folder = Folder.chosen(arguments.data, arguments.port)
     folder.running()
-    command = [*_database(folder).client(), "--default-character-set=utf8mb4", "rinha"]
+    command = [*Database.of(folder, _report).client(), "--default-character-set=utf8mb4", "rinha"]
     if arguments.execute is not None:
         command += ["-e", arguments.execute]
     os.execv(command[0], command)
-
-
-def _database(folder: Folder) -> db.server.Database:
-    return db.server.Database(db.server.find(_report), folder.path, folder.run / "mysql.sock", folder.log / "mysql.log")
 
 
 def _test(arguments: argparse.Namespace) -> int:
@@ -176,6 +210,17 @@ def _test(arguments: argparse.Namespace) -> int:
         if status:
             return status
     return subprocess.run([str(tox), "run", "-e", "tests", "--", *arguments.arguments], cwd=ROOT).returncode
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    limited = not arguments.unlimited
+    plan = Plan(
+        arguments.port, arguments.data, arguments.workers, arguments.cpus if limited else None,
+        arguments.memory if limited else None, arguments.gatling, arguments.dialect, arguments.seed, arguments.scale,
+        arguments.duration,
+    )  # fmt: skip
+    passed = [bench(plan, _report) for _ in range(arguments.runs)]
+    return 0 if all(passed) else 1
 
 
 def _create(arguments: argparse.Namespace) -> None:

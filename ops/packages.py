@@ -17,7 +17,7 @@ import sysconfig
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 DEBIAN_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -86,7 +86,9 @@ def _prefix(packages: Sequence[str], suite: str, report: Callable[[str], None]) 
     if target.exists():
         return target
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-        raise PackagesError(f"this is no Debian or Ubuntu; install {' and '.join(packages)} by its own means, or use compose")
+        raise PackagesError(
+            f"this is no Debian or Ubuntu; install {' and '.join(packages)} by its own means, or use compose"
+        )
     cache.mkdir(parents=True, exist_ok=True)
     with _locked(cache / "lock"):
         if target.exists():
@@ -144,7 +146,9 @@ def _debian_mirror() -> str:
 
 
 def _run(command: list[str], environment: dict[str, str] | None = None, folder: Path | None = None) -> str:
-    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
     if done.returncode:
         reason = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:] or [f"exit status {done.returncode}"]
         raise PackagesError(f"{command[0]} failed: {reason[0]}; is there a network, and room on the disk?")
@@ -167,10 +171,8 @@ def _progress(folder: Path, total: int, count: int, report: Callable[[str], None
         while not done.wait(0.5):
             have = 0
             for path in folder.rglob("*.deb"):
-                try:
+                with suppress(FileNotFoundError):  # moved from partial/ to its place meanwhile
                     have += path.stat().st_size
-                except FileNotFoundError:
-                    pass  # moved from partial/ to its place meanwhile
             report(f"downloading {count} packages: {have / 1e6:.0f} of {total / 1e6:.0f} MB")
 
     watcher = threading.Thread(target=watch)

@@ -1,5 +1,6 @@
 """Process groups, as /proc tells of them."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -54,10 +55,8 @@ def usage(group: int) -> Usage:
 
 def kill_group(group: int) -> None:
     """Kill what is left of a process group."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def _stat(pid: int) -> list[str]:

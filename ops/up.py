@@ -13,6 +13,7 @@ from pathlib import Path
 import db.server
 import lb.server
 from ops.folder import ROOT, Folder, OperatorError, Part, State
+from ops.limits import ControlGroups, Limit
 from ops.processes import end_with_parent, kill_group, members, started_at, usage
 
 STABLE = 10.0  # seconds after which a part's death is an accident, not a failure to start
@@ -28,8 +29,16 @@ class _Stopped(Exception):
 class _Supervised:
     """A part of the stack: a process in a group of its own, started again whenever it dies."""
 
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        groups: ControlGroups | None,
+    ) -> None:
         self.name = name
+        self._groups = groups
         self.process: subprocess.Popen[bytes] | None = None
         self.restarts = 0
         self._command = command
@@ -49,9 +58,15 @@ class _Supervised:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,  # Ctrl-C in the terminal is for us alone: we stop the parts in order
-                preexec_fn=_prepare_child,
+                preexec_fn=self._prepare,  # noqa: PLW1509 - this process has one thread
             )
         self._started = time.monotonic()
+
+    def _prepare(self) -> None:
+        end_with_parent()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _AWAITED)
+        if self._groups:
+            self._groups.join(self.name)
 
     def keep(self) -> bool:
         """Start the process again if it has died and its pause is over; tell whether it was started."""
@@ -60,7 +75,8 @@ class _Supervised:
             lived = time.monotonic() - self._started
             self._pause = 0.1 if lived > STABLE else min(max(self._pause * 2, 0.1), LONGEST_PAUSE)
             self._start_after = time.monotonic() + self._pause
-            print(f"rinha: {self.name} died ({_ending(self.process.returncode)}); starting it again in {self._pause:.1f} s")
+            ending = _ending(self.process.returncode)
+            print(f"rinha: {self.name} died ({ending}); starting it again in {self._pause:.1f} s")
             self.process = None
         if self.process or time.monotonic() < self._start_after:
             return False
@@ -84,11 +100,15 @@ class _Supervised:
 class Stack:
     """Everything that runs on one data folder and one port."""
 
-    def __init__(self, folder: Folder, port: int, instances: int, workers: int) -> None:
+    def __init__(
+        self, folder: Folder, port: int, instances: int, workers: int, limits: Mapping[str, Limit] | None = None
+    ) -> None:
         self._folder = folder
         self._port = port
         self._instances = instances
         self._workers = workers
+        self._limits = limits
+        self._groups = ControlGroups(os.getpid()) if limits else None
         self._parts: list[_Supervised] = []
         self._since = time.time()
         self._ready = False
@@ -99,7 +119,8 @@ class Stack:
         try:
             self._start(report)
             report("")
-            print(f"rinha: listening on http://localhost:{self._port}; Ctrl-C stops it, {self._folder.path} keeps the data")
+            address = f"http://localhost:{self._port}"
+            print(f"rinha: listening on {address}; Ctrl-C stops it, {self._folder.path} keeps the data", flush=True)
             self._keep(report)
         except _Stopped:
             pass
@@ -108,6 +129,8 @@ class Stack:
             # From the outside in: nobody is served by a part whose own servant is gone.
             for part in reversed(self._parts):
                 part.stop(signal.SIGQUIT if part.name == "nginx" else signal.SIGTERM)
+            if self._groups:
+                self._groups.remove()
             self._folder.forget_state()
             report("")
         print("rinha: stopped")
@@ -116,7 +139,9 @@ class Stack:
         folder, run, log = self._folder, self._folder.run, self._folder.log
         _end_leftovers(folder)
         _check_port(self._port)
-        database = db.server.Database(db.server.find(report), folder.path, run / "mysql.sock", log / "mysql.log")
+        if self._groups and self._limits:
+            self._groups.make(self._limits)
+        database = db.server.Database.of(folder, report)
         nginx = lb.server.find(report)
         _check_stop()
         database.initialise(report)
@@ -124,17 +149,20 @@ class Stack:
         self._add("mysql", database.command(), {})
         database.prepare()
         _check_stop()
-        sockets = [run / f"api{number}.sock" for number in range(1, self._instances + 1)]
-        for listening in sockets:
+        instances = [f"api{number}" for number in range(1, self._instances + 1)]
+        for instance in instances:
             environment = {
                 "PYTHONPATH": str(ROOT),
-                "LISTEN": f"unix:{listening}",
+                "LISTEN": f"unix:{run}/{instance}.%.sock",
                 "WORKERS": str(self._workers),
                 "DB_SOCKET": str(database.socket),
                 "DB_PASSWORD_FILE": str(database.password_file),
             }
-            self._add(listening.stem, [sys.executable, "-m", "service"], environment)
+            self._add(instance, [sys.executable, "-m", "service"], environment)
         configuration = run / "nginx.conf"
+        sockets = [
+            run / f"{instance}.{number}.sock" for instance in instances for number in range(1, self._workers + 1)
+        ]
         configuration.write_text(lb.server.render(self._port, sockets, run, log))
         self._add("nginx", lb.server.command(nginx, configuration), {})
         report("waiting for the API")
@@ -145,11 +173,13 @@ class Stack:
             if time.monotonic() > deadline:
                 raise OperatorError(f"the service does not answer on port {self._port}; see {log}")
             time.sleep(0.05)
+        if self._groups:
+            self._groups.join("up")
         self._ready = True
         self._write_state()
 
     def _add(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        part = _Supervised(name, command, environment, self._folder.log)
+        part = _Supervised(name, command, environment, self._folder.log, self._groups)
         part.start()
         self._parts.append(part)
         self._write_state()
@@ -162,7 +192,7 @@ class Stack:
                 report(self._line())
 
     def _keep_once(self) -> None:
-        if any([part.keep() for part in self._parts]):
+        if any([part.keep() for part in self._parts]):  # noqa: C419 - each must be looked after
             self._write_state()
 
     def _line(self) -> str:
@@ -171,13 +201,10 @@ class Stack:
         return f"up {time.time() - self._since:.0f} s, {', '.join(used)}, {restarts} restarts"
 
     def _write_state(self) -> None:
-        parts = {part.name: Part(part.process.pid, started_at(part.process.pid)) for part in self._parts if part.process}
+        parts = {
+            part.name: Part(part.process.pid, started_at(part.process.pid)) for part in self._parts if part.process
+        }
         self._folder.write_state(State(os.getpid(), self._port, self._since, self._ready, parts))
-
-
-def _prepare_child() -> None:
-    end_with_parent()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _AWAITED)
 
 
 def _check_stop(wait: float = 0.0) -> None:
@@ -203,7 +230,7 @@ def _check_port(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("0.0.0.0", port))
+            probe.bind(("0.0.0.0", port))  # noqa: S104 - as nginx will
         except PermissionError:
             raise OperatorError(f"port {port} is for root only; give one above 1023: ./rinha up --port 9999") from None
         except OSError:

@@ -9,7 +9,7 @@ import sys
 
 from service.app import create_app
 from service.config import Config, ConfigError
-from service.server import Supervisor
+from service.server import Supervisor, address
 from service.store import PeopleStore
 
 
@@ -24,11 +24,9 @@ def main() -> int:
         print(f"service: {error}", file=sys.stderr)
         return 2
     if arguments.healthcheck:
-        return 0 if _is_ready(config.listen) else 1
+        return 0 if _is_ready(address(config.listen, 1)) else 1
     logging.basicConfig(level=config.log_level, format="%(asctime)s %(process)d %(levelname)s %(message)s")
-    Supervisor(
-        config.listen, config.workers, lambda: create_app(PeopleStore(config)), config.shutdown_timeout
-    ).run()
+    Supervisor(config.listen, config.workers, lambda: create_app(PeopleStore(config)), config.shutdown_timeout).run()
     return 0
 
 

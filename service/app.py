@@ -26,7 +26,7 @@ def create_app(store: PeopleStore) -> falcon.App:  # type: ignore[type-arg]
     for dialect in (OFFICIAL, ENGLISH):
         app.add_route(dialect.people, People(store, dialect))
         app.add_route(dialect.people + "/{identifier}", OnePerson(store, dialect))
-        app.add_route(dialect.count, Count(store))
+        app.add_route(dialect.total, Count(store))
     app.add_route("/health/live", Live())
     app.add_route("/health/ready", Ready(store))
     app.add_route("/openapi.yaml", Description(OPENAPI.read_bytes()))

@@ -22,7 +22,7 @@ class Dialect(NamedTuple):
     """The words of the contract in one language: paths, query parameter, JSON keys."""
 
     people: str
-    count: str
+    total: str
     term: str
     nickname: str
     name: str

@@ -6,7 +6,7 @@ import ujson
 from falcon import HTTP_201, MEDIA_TEXT, Request, Response
 
 from service.document import read_object
-from service.errors import Invalid, Malformed, NicknameTaken, NotFound, NotJSON, TooLarge
+from service.errors import Malformed, NicknameTaken, NotFound, NotJSON, TooLarge
 from service.person import Dialect, id_text, parse_id, parse_person
 from service.store import PeopleStore
 

@@ -39,9 +39,7 @@ def plan(term: str) -> Plan:
     """Return how to find the rows that contain `term`."""
     term = normalize("NFC", term)
     trigrams = [
-        run[start : start + TRIGRAM]
-        for run in _WORD_RUN.findall(term)
-        for start in range(len(run) - TRIGRAM + 1)
+        run[start : start + TRIGRAM] for run in _WORD_RUN.findall(term) for start in range(len(run) - TRIGRAM + 1)
     ]
     return Plan(_spread(trigrams), "%" + _LIKE_SPECIAL.sub(r"\\\1", term) + "%")
 

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """Keeps `count` workers serving on one listening socket, the queue they share.
+    """Keeps `count` workers serving on `listen`: one socket that they share, or one for each.
 
     `make_app` is called in each worker after the fork, so that no connection is shared.
     """
@@ -34,38 +34,45 @@ class Supervisor:
         self._count = count
         self._make_app = make_app
         self._shutdown_timeout = shutdown_timeout
-        self._started: dict[int, float] = {}  # by process id
+        self._workers: dict[int, tuple[int, float]] = {}  # number and time of start, by process id
         self._pause = 0.0
         self._start_after = 0.0
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; then finish what is in flight, within the timeout."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
-        self._socket = _bind(self._listen)
+        addresses = [address(self._listen, number) for number in range(1, self._count + 1)]
+        bound = {listen: _bind(listen) for listen in dict.fromkeys(addresses)}
+        self._sockets = list(bound.values())
         log.info("serving on %s with %d workers", self._listen, self._count)
         while True:
-            while len(self._started) < self._count and time.monotonic() >= self._start_after:
-                self._start()
-            wait = self._start_after - time.monotonic() if len(self._started) < self._count else 60.0
-            arrived = signal.sigtimedwait(_AWAITED, max(wait, 0.01))
+            missing = set(range(self._count)) - {number for number, _ in self._workers.values()}
+            if time.monotonic() >= self._start_after:
+                for number in missing:
+                    self._start(number, bound[addresses[number]])
+            wait = max(self._start_after - time.monotonic(), 0.01) if missing else 60.0
+            arrived = signal.sigtimedwait(_AWAITED, wait)
             if arrived and arrived.si_signo != signal.SIGCHLD:
                 break
             self._reap()
         self._drain()
 
-    def _start(self) -> None:
+    def _start(self, number: int, listening: socket.socket) -> None:
         parent = os.getpid()
         pid = os.fork()
         if not pid:
-            _work(self._socket, self._make_app, parent, self._shutdown_timeout)
-        self._started[pid] = time.monotonic()
+            for other in self._sockets:
+                if other is not listening:
+                    other.close()
+            _work(listening, self._make_app, parent, self._shutdown_timeout)
+        self._workers[pid] = number, time.monotonic()
 
     def _reap(self) -> None:
         """Forget the workers that ended; the sooner after its start one died, the longer the next waits."""
-        for pid, started in list(self._started.items()):
+        for pid, (_, started) in list(self._workers.items()):
             if os.waitpid(pid, os.WNOHANG) == (0, 0):
                 continue
-            del self._started[pid]
+            del self._workers[pid]
             now = time.monotonic()
             self._pause = 0.0 if now - started > STABLE else min(max(self._pause * 2, 0.1), LONGEST_PAUSE)
             self._start_after = now + self._pause
@@ -74,24 +81,30 @@ class Supervisor:
     def _drain(self) -> None:
         deadline = time.monotonic() + self._shutdown_timeout
         log.info("stopping")
-        if self._socket.family == socket.AF_UNIX:
-            # From here nobody can connect: the load balancer goes to the other instance. Whoever has
-            # connected is waiting in the socket's queue, and the workers empty it before they stop.
-            os.unlink(self._socket.getsockname())
-        queue = select.poll()
-        queue.register(self._socket, select.POLLIN)
-        while queue.poll(0) and time.monotonic() < deadline:
+        queues = select.poll()
+        for listening in self._sockets:
+            if listening.family == socket.AF_UNIX:
+                # From here nobody can connect: the load balancer goes to the other instance. Whoever
+                # has connected is waiting in a socket's queue, and the workers empty it before they stop.
+                os.unlink(listening.getsockname())
+            queues.register(listening, select.POLLIN)
+        while queues.poll(0) and time.monotonic() < deadline:
             time.sleep(0.01)
-        for pid in self._started:
+        for pid in self._workers:
             os.kill(pid, signal.SIGTERM)
-        while self._started and time.monotonic() < deadline:
+        while self._workers and time.monotonic() < deadline:
             signal.sigtimedwait({signal.SIGCHLD}, 0.1)
-            self._started = {pid: at for pid, at in self._started.items() if os.waitpid(pid, os.WNOHANG) == (0, 0)}
-        for pid in self._started:
+            self._workers = {pid: one for pid, one in self._workers.items() if os.waitpid(pid, os.WNOHANG) == (0, 0)}
+        for pid in self._workers:
             log.warning("worker %d did not finish in time", pid)
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
         log.info("stopped")
+
+
+def address(listen: str, number: int) -> str:
+    """Return where worker `number`, from 1 on, listens: in a unix path, % stands for the number."""
+    return listen.replace("%", str(number)) if listen.startswith("unix:") else listen
 
 
 def _bind(listen: str) -> socket.socket:
@@ -101,7 +114,7 @@ def _bind(listen: str) -> socket.socket:
         if os.path.exists(path):
             os.unlink(path)  # left behind by a process that was killed
         bound.bind(path)
-        os.chmod(path, 0o666)  # the load balancer is another user
+        os.chmod(path, 0o666)  # noqa: S103 - the load balancer is another user
     else:
         host, _, port = listen.rpartition(":")
         bound = socket.create_server((host, int(port)))

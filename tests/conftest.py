@@ -29,12 +29,14 @@ class RunningStack(NamedTuple):
 
     def instance(self, number: int) -> OverTheWire:
         """Return a client of one API instance, past nginx."""
-        return OverTheWire(str(self.data / f"run/api{number}.sock"))
+        return OverTheWire(str(self.data / f"run/api{number}.1.sock"))
 
     @property
     def config(self) -> Config:
         return Config(
-            db_socket=str(self.data / "run/mysql.sock"), db_password=(self.data / "db_password").read_text(), db_timeout=10
+            db_socket=str(self.data / "run/mysql.sock"),
+            db_password=(self.data / "db_password").read_text(),
+            db_timeout=10,
         )
 
     def rinha(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -51,7 +53,12 @@ def rinha(*words: str, timeout: float = 120, **options: Any) -> subprocess.Compl
     """Run a command of ./rinha, with this interpreter in place of .venv."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [sys.executable, "-m", "ops", *words], env=environment, capture_output=True, text=True, timeout=timeout, **options
+        [sys.executable, "-m", "ops", *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        **options,
     )
 
 

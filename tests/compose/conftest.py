@@ -140,8 +140,7 @@ class Containers:
     def is_healthy(self, service: str) -> bool:
         """Run the container's health check, here and now: not every engine does so by itself."""
         kind, *command = self.inspect(service)["Config"]["Healthcheck"]["Test"]
-        assert kind == "CMD"
-        return not self.run(service, *command).returncode
+        return not self.run(service, *(["sh", "-c"] if kind == "CMD-SHELL" else []), *command).returncode
 
     def logs(self, service: str) -> str:
         """Return what the container of a service has written."""

@@ -86,7 +86,7 @@ def test_a_connection_cut_while_idle_is_not_noticed(faulty: PeopleStore, proxy: 
 def test_a_read_whose_reply_is_lost_is_asked_again(faulty: PeopleStore, proxy: FaultProxy, fault: Fault) -> None:
     person = somebody()
     faulty.add(person)
-    proxy.break_next(fault, marker=b"SELECT id")
+    proxy.break_next(fault, marker=b"HEX(id)")
 
     assert faulty.get(person.id) == person
     assert proxy.queue == []

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pymysql
 import pytest
@@ -28,20 +28,26 @@ from service.config import Config
 from tests.client import Answer, OverTheWire, post
 from tests.conftest import RunningStack, free_port, nickname
 
-T = TypeVar("T")
-
 LONG = 30.0  # seconds that only a failing test waits
 LONG_TIMEOUTS = {"DB_TIMEOUT": "30", "SHUTDOWN_TIMEOUT": "30"}
-LISTENERS = pytest.mark.parametrize("listener", ["unix", "tcp"])
+SHARED, EACH, TCP = "a socket", "a socket for each", "a port"
+LISTENERS = pytest.mark.parametrize("listener", [SHARED, EACH, TCP])
+SOCKETS = pytest.mark.parametrize("listener", [SHARED, EACH])
 
 
-def until(condition: Callable[[], T], seconds: float = LONG, say: Callable[[], object] = str) -> T:
-    """Return what `condition` returns, as soon as it is true; fail after `seconds`, with what `say` says."""
+def soon(condition: Callable[[], object], seconds: float) -> bool:
+    """Tell whether `condition` is true, or becomes so within `seconds`."""
     deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, say()
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.01)
-    return found
+    return True
+
+
+def until(condition: Callable[[], object], seconds: float = LONG, say: Callable[[], object] = str) -> None:
+    """Return as soon as `condition` is true; fail after `seconds`, with what `say` says."""
+    assert soon(condition, seconds), say()
 
 
 def settings(stack: RunningStack, **given: str) -> dict[str, str]:
@@ -52,11 +58,36 @@ def settings(stack: RunningStack, **given: str) -> dict[str, str]:
     return {**inherited, "PYTHONPATH": str(ROOT), **database, **given}
 
 
+Address = str | tuple[str, int]  # of a unix socket, or host and port
+
+
+def reach(address: Address) -> socket.socket:
+    """Return a new connection."""
+    connection = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
+    try:
+        connection.settimeout(LONG)
+        connection.connect(address)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def accepts(address: Address) -> bool:
+    """Tell whether somebody can connect."""
+    try:
+        reach(address).close()
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+    return True
+
+
 class Instance:
     """An API instance in a process group of its own, and what is to be known of it from outside."""
 
     def __init__(self, environment: dict[str, str], log: Path, command: tuple[str, ...] = ("-m", "service")) -> None:
         self.listen = environment["LISTEN"]
+        self.count = int(environment["WORKERS"])
         self._log = log
         with log.open("ab") as output:
             self.process = subprocess.Popen(
@@ -65,35 +96,35 @@ class Instance:
             )  # fmt: skip
 
     @property
-    def client(self) -> OverTheWire:
-        return OverTheWire(self._address if isinstance(self._address, str) else self._address[1])
+    def addresses(self) -> list[Address]:
+        """Return where it listens: once, or once for each worker."""
+        host, _, port = self.listen.rpartition(":")
+        if host != "unix":
+            return [(host, int(port))]
+        paths = [port.replace("%", str(number)) for number in range(1, self.count + 1)]
+        return [*dict.fromkeys(paths)]
 
     @property
-    def _address(self) -> str | tuple[str, int]:
-        host, _, port = self.listen.rpartition(":")
-        return self.listen.removeprefix("unix:") if host == "unix" else (host, int(port))
+    def client(self) -> OverTheWire:
+        """Return a client of the first address."""
+        return self.client_of(self.addresses[0])
+
+    def client_of(self, address: Address) -> OverTheWire:
+        return OverTheWire(address if isinstance(address, str) else address[1])
 
     def connect(self) -> socket.socket:
-        """Return a new connection to the instance."""
-        connection = socket.socket(socket.AF_UNIX if isinstance(self._address, str) else socket.AF_INET)
-        try:
-            connection.settimeout(LONG)
-            connection.connect(self._address)
-        except OSError:
-            connection.close()
-            raise
-        return connection
+        """Return a new connection to the first address."""
+        return reach(self.addresses[0])
 
-    def accepts(self) -> bool:
-        """Tell whether somebody can connect."""
-        try:
-            self.connect().close()
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False
-        return True
+    def accepts(self) -> int:
+        """Return at how many of its addresses somebody can connect."""
+        return sum(map(accepts, self.addresses))
 
     def ask(self, path: str) -> Answer:
-        return self.client.ask("GET", path)
+        """Ask at each address; return the answer, the same everywhere."""
+        answers = [self.client_of(address).ask("GET", path) for address in self.addresses]
+        assert len({answer.status for answer in answers}) == 1, answers
+        return answers[0]
 
     def log(self) -> str:
         return self._log.read_text()
@@ -111,6 +142,7 @@ class Instance:
         if members(self.process.pid):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(LONG)
+        until(lambda: not members(self.process.pid))  # till then a dying worker holds the listening socket
 
 
 Start = Callable[..., Instance]
@@ -122,17 +154,28 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("api")
 
 
+def listen(listener: str, folder: Path) -> str:
+    """Return a value of LISTEN."""
+    return {
+        SHARED: f"unix:{folder}/api.sock",
+        EACH: f"unix:{folder}/api.%.sock",
+        TCP: f"127.0.0.1:{free_port()}",
+    }[listener]
+
+
 @pytest.fixture
 def start(stack: RunningStack, folder: Path) -> Iterator[Start]:
     """Return how to start an instance that serves; each is ended after the test."""
     instances: list[Instance] = []
 
-    def start(listener: str = "unix", **given: str) -> Instance:
-        listen = f"unix:{folder}/api.sock" if listener == "unix" else f"127.0.0.1:{free_port()}"
-        environment = settings(stack, LISTEN=listen, WORKERS="2", **given)
+    def start(listener: str = SHARED, **given: str) -> Instance:
+        environment = settings(stack, **{"LISTEN": listen(listener, folder), "WORKERS": "2", **given})
         instance = Instance(environment, folder / f"{len(instances)}.log")
         instances.append(instance)
-        until(lambda: instance.accepts() or instance.process.poll() is not None, say=instance.log)
+        until(
+            lambda: instance.accepts() == len(instance.addresses) or instance.process.poll() is not None,
+            say=instance.log,
+        )
         assert instance.process.poll() is None, instance.log()
         return instance
 
@@ -207,18 +250,36 @@ def test_an_instance_serves_with_as_many_workers_as_set(start: Start, listener: 
     assert instance.ask(created.headers["location"]).json() == created.json()
 
 
-def test_the_socket_is_open_to_a_load_balancer_of_another_user(start: Start) -> None:
-    instance = start()
+@SOCKETS
+def test_a_socket_is_open_to_a_load_balancer_of_another_user(start: Start, listener: str) -> None:
+    for address in start(listener).addresses:
+        assert Path(str(address)).stat().st_mode & 0o777 == 0o666
 
-    assert Path(instance.listen.removeprefix("unix:")).stat().st_mode & 0o777 == 0o666
+
+@LISTENERS
+def test_a_busy_worker_holds_up_nobody_who_can_go_to_another(start: Start, stack: RunningStack, listener: str) -> None:
+    """Another worker takes the next request from the shared queue; where each has a socket, it has its own queue."""
+    instance = start(listener, **LONG_TIMEOUTS)
+    other = instance.client_of(instance.addresses[-1])
+    with ThreadPoolExecutor() as pool, table_held(stack) as root:
+        busy = pool.submit(create, instance.client)
+        until(lambda: root.waiting() == 1, say=instance.log)
+
+        for _ in range(10):
+            assert other.ask("GET", "/health/live").status == 200
+
+        assert not busy.done()
+        root.do("UNLOCK TABLES")
+        assert busy.result(LONG).status == 201
 
 
-def test_a_stale_socket_file_does_not_prevent_the_start(start: Start) -> None:
-    killed = start()
+@SOCKETS
+def test_a_stale_socket_file_does_not_prevent_the_start(start: Start, listener: str) -> None:
+    killed = start(listener)
     killed.kill()
-    assert Path(killed.listen.removeprefix("unix:")).is_socket(), "nothing is stale"
+    assert all(Path(str(address)).is_socket() for address in killed.addresses), "nothing is stale"
 
-    assert start().ask("/health/ready").status == 200
+    assert start(listener).ask("/health/ready").status == 200
 
 
 def test_every_event_is_one_line_of_the_log(start: Start) -> None:
@@ -236,9 +297,12 @@ def test_every_event_is_one_line_of_the_log(start: Start) -> None:
 # Workers that die
 
 
-def test_a_killed_worker_is_replaced_while_the_instance_answers(start: Start) -> None:
-    instance = start()
-    before = until(lambda: len(workers := instance.workers()) == 2 and workers)
+@LISTENERS
+def test_a_killed_worker_is_replaced_while_the_instance_answers(start: Start, listener: str) -> None:
+    """At every address: the queue of a dead worker waits for the next."""
+    instance = start(listener)
+    until(lambda: len(instance.workers()) == 2)
+    before = instance.workers()
     victim = min(before)
 
     os.kill(victim, signal.SIGKILL)
@@ -254,14 +318,15 @@ def test_a_killed_worker_is_replaced_while_the_instance_answers(start: Start) ->
 
 
 def test_requests_wait_for_the_next_worker_when_the_last_is_killed(start: Start) -> None:
-    """The queue is the supervisor's socket: nobody is turned away."""
+    """The queue is the supervisor's: nobody is turned away."""
     instance = start(WORKERS="1")
-    (victim,) = until(instance.workers)
+    until(instance.workers)
+    (victim,) = instance.workers()
 
     os.kill(victim, signal.SIGKILL)
 
     assert instance.ask("/health/ready").status == 200
-    assert until(instance.workers).isdisjoint({victim})
+    assert victim not in instance.workers()
 
 
 CANNOT_START = """
@@ -281,7 +346,7 @@ def test_a_worker_that_cannot_start_is_tried_again_after_growing_pauses(stack: R
     """And in the pauses nothing is done: neither the log nor the CPU is filled."""
     starts = folder / "starts"
     starts.touch()
-    environment = settings(stack, LISTEN=f"unix:{folder}/api.sock", STARTS=str(starts))
+    environment = settings(stack, LISTEN=f"unix:{folder}/api.sock", WORKERS="1", STARTS=str(starts))
     instance = Instance(environment, folder / "log", ("-c", CANNOT_START))
     try:
         until(lambda: len(starts.read_text().split()) >= 3, say=instance.log)
@@ -305,8 +370,10 @@ def test_a_worker_that_cannot_start_is_tried_again_after_growing_pauses(stack: R
 # SIGTERM
 
 
-@LISTENERS
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    ("listener", "number"),
+    [(SHARED, signal.SIGTERM), (EACH, signal.SIGTERM), (TCP, signal.SIGTERM), (SHARED, signal.SIGINT)],
+)
 def test_an_idle_instance_stops_at_once(start: Start, listener: str, number: signal.Signals) -> None:
     instance = start(listener, SHUTDOWN_TIMEOUT="600")
     instance.ask("/health/ready")
@@ -319,7 +386,8 @@ def test_an_idle_instance_stops_at_once(start: Start, listener: str, number: sig
 
 
 @LISTENERS
-def test_sigterm_finishes_the_request_in_flight(start: Start, stack: RunningStack, listener: str) -> None:
+def test_sigterm_finishes_the_request_in_flight_and_takes_no_other(start: Start, stack: RunningStack, listener: str) -> None:
+    """Nobody can connect any more, so that the load balancer goes to another instance instead of waiting."""
     instance = start(listener, **LONG_TIMEOUTS)
     until(lambda: len(instance.workers()) == 2)
     with ThreadPoolExecutor() as pool, table_held(stack) as root:
@@ -328,6 +396,7 @@ def test_sigterm_finishes_the_request_in_flight(start: Start, stack: RunningStac
 
         instance.process.terminate()
         until(lambda: len(instance.workers()) == 1, say=instance.log)  # the idle one has left
+        closed = soon(lambda: not instance.accepts(), seconds=5)
         assert not answer.done()
         root.do("UNLOCK TABLES")
 
@@ -335,28 +404,15 @@ def test_sigterm_finishes_the_request_in_flight(start: Start, stack: RunningStac
     assert created.status == 201
     assert instance.ended() == 0
     assert stack.wire.ask("GET", created.headers["location"]).json() == created.json()
+    assert closed, "somebody could still connect"
 
 
-@LISTENERS
-def test_nobody_can_connect_to_an_instance_that_is_stopping(start: Start, stack: RunningStack, listener: str) -> None:
-    """So that the load balancer goes to another one at once, instead of waiting for no answer."""
-    instance = start(listener, **LONG_TIMEOUTS)
-    with ThreadPoolExecutor() as pool, table_held(stack) as root:
-        answer = pool.submit(create, instance.client)
-        until(lambda: root.waiting() == 1, say=instance.log)
-
-        instance.process.terminate()
-
-        until(lambda: not instance.accepts(), seconds=5, say=lambda: "somebody can still connect")
-        assert instance.process.poll() is None
-        root.do("UNLOCK TABLES")
-        assert answer.result(LONG).status == 201
-    assert instance.ended() == 0
-
-
-def test_requests_that_wait_in_the_queue_when_sigterm_comes_are_answered(start: Start, stack: RunningStack) -> None:
-    """All of them, though the only worker is busy when it comes."""
-    instance = start(WORKERS="1", **LONG_TIMEOUTS)
+@SOCKETS
+def test_requests_that_wait_in_the_queue_when_sigterm_comes_are_answered(
+    start: Start, stack: RunningStack, listener: str
+) -> None:
+    """All of them, though all workers that could are busy when it comes."""
+    instance = start(listener, WORKERS="1" if listener == SHARED else "2", **LONG_TIMEOUTS)
     count = 100
     with ThreadPoolExecutor() as pool, table_held(stack) as root:
         first = pool.submit(create, instance.client)
@@ -387,24 +443,24 @@ def test_requests_that_wait_in_the_queue_when_sigterm_comes_are_answered(start: 
 
 
 @LISTENERS
-@pytest.mark.parametrize("sent", [b"", b"GET /hea", b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n"], ids=["nothing", "half", "kept"])
-def test_sigterm_ends_in_time_whatever_connections_stay_open(start: Start, listener: str, sent: bytes) -> None:
+def test_sigterm_ends_in_time_whatever_connections_stay_open(start: Start, listener: str) -> None:
     """Connections that have sent nothing or half a request, and those kept alive after an answer."""
     instance = start(listener, SHUTDOWN_TIMEOUT="0.5")
-    connections = [instance.connect() for _ in range(8)]
+    request = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n"
+    connections = [(reach(address), sent) for sent in (b"", request[:9], request) * 4 for address in instance.addresses]
     try:
-        for connection in connections:
+        for connection, sent in connections:
             connection.sendall(sent)
-            if sent.endswith(b"\r\n\r\n"):
+            if sent == request:
                 assert connection.recv(9999).startswith(b"HTTP/1.1 200")
-        assert instance.ask("/health/live").status == 200  # and those before it have been accepted
+        assert instance.ask("/health/live").status == 200
 
         instance.process.terminate()
 
         assert instance.process.wait(10) == 0
         assert not instance.workers()
     finally:
-        for connection in connections:
+        for connection, _ in connections:
             connection.close()
 
 
@@ -454,18 +510,29 @@ def test_workers_whose_supervisor_is_killed_finish_the_request_in_flight(start: 
     until(lambda: not instance.workers())
 
 
-def test_an_instance_that_stops_leaves_the_socket_of_its_successor_alone(start: Start) -> None:
+@SOCKETS
+def test_an_instance_that_stops_leaves_the_sockets_of_its_successor_alone(start: Start, listener: str) -> None:
     """A second instance on the same path takes it over, and the first one's end must not cut it off."""
-    first = start()
-    path = Path(first.listen.removeprefix("unix:"))
-    before = path.stat().st_ino
-    second = start()
-    until(lambda: path.exists() and path.stat().st_ino != before)
+    first = start(listener)
+    second = start(listener)
+    until(lambda: "serving on" in second.log())
 
     first.process.terminate()
 
-    assert first.ended() == 0
+    assert first.ended() == 0, first.log()
+    assert second.accepts() == len(second.addresses), "the successor's socket is gone"
     assert second.ask("/health/live").status == 200
+
+
+def test_an_instance_whose_socket_file_is_gone_stops_in_good_order(start: Start) -> None:
+    """Whoever cleaned up the folder."""
+    instance = start()
+    Path(str(instance.addresses[0])).unlink()
+
+    instance.process.terminate()
+
+    assert instance.ended() == 0, instance.log()
+    assert "Traceback" not in instance.log()
 
 
 # MySQL that is not there, or is not ours
@@ -527,7 +594,11 @@ def test_an_instance_is_not_ready_without_its_table(start: Start, root: Root, ot
 
 def healthcheck(environment: dict[str, str]) -> int:
     done = subprocess.run(
-        [sys.executable, "-m", "service", "--healthcheck"], env=environment, capture_output=True, text=True, timeout=LONG
+        [sys.executable, "-m", "service", "--healthcheck"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LONG,
     )
     assert done.stdout + done.stderr == ""
     return done.returncode
@@ -540,11 +611,9 @@ def test_the_healthcheck_of_a_ready_instance_exits_0(start: Start, stack: Runnin
     assert healthcheck(settings(stack, LISTEN=instance.listen)) == 0
 
 
-@LISTENERS
+@pytest.mark.parametrize("listener", [EACH, TCP])
 def test_the_healthcheck_without_an_instance_exits_1(stack: RunningStack, folder: Path, listener: str) -> None:
-    listen = f"unix:{folder}/api.sock" if listener == "unix" else f"127.0.0.1:{free_port()}"
-
-    assert healthcheck(settings(stack, LISTEN=listen)) == 1
+    assert healthcheck(settings(stack, LISTEN=listen(listener, folder))) == 1
 
 
 def test_the_healthcheck_of_an_instance_that_is_not_ready_exits_1(start: Start, stack: RunningStack) -> None:

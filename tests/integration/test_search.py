@@ -41,8 +41,8 @@ def people(store: PeopleStore) -> list[Person]:
 
 
 @pytest.fixture(scope="module")
-def oracle(stack: RunningStack) -> Iterator["Oracle"]:
-    yield Oracle(stack)
+def oracle(stack: RunningStack) -> "Oracle":
+    return Oracle(stack)
 
 
 class Oracle:

@@ -36,7 +36,9 @@ class Kept:
     """A connection that is used again and again."""
 
     def __init__(self, address: int | str) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", address if isinstance(address, int) else 80, timeout=30)
+        self._connection = http.client.HTTPConnection(
+            "127.0.0.1", address if isinstance(address, int) else 80, timeout=30
+        )
         if isinstance(address, str):
             self._connection.sock = socket.socket(socket.AF_UNIX)
             self._connection.sock.settimeout(30)
@@ -80,7 +82,9 @@ def test_everything_sent_is_stored_and_found(empty_stack: RunningStack, capsys: 
     answers = spread(empty_stack.port, CONNECTIONS, sent, create_and_look)
     seconds = time.monotonic() - started
 
-    created = [(payload, location) for payload, (status, location, _) in zip(sent, answers, strict=True) if status == 201]
+    created = [
+        (payload, location) for payload, (status, location, _) in zip(sent, answers, strict=True) if status == 201
+    ]
     taken = Counter(payload.document["apelido"] for payload in sent if payload.status == 201)
     assert len(created) == maximum(sent) == len(taken)
     for payload, (status, location, found) in zip(sent, answers, strict=True):
@@ -107,7 +111,7 @@ def test_everything_sent_is_stored_and_found(empty_stack: RunningStack, capsys: 
 
     for number in (1, 2):
         looked = spread(
-            str(empty_stack.data / f"run/api{number}.sock"), 4, [location for _, location in created], look
+            str(empty_stack.data / f"run/api{number}.1.sock"), 4, [location for _, location in created], look
         )
         assert [(status, document) for status, document in looked] == [
             (200, {"id": location.rpartition("/")[2], **payload.document}) for payload, location in created

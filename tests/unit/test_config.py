@@ -156,7 +156,9 @@ def test_a_folder_in_place_of_a_file_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_what_else_the_environment_holds_does_not_matter() -> None:
-    assert Config.from_env({**SECRET, "PATH": "/bin", "WORKERS_MAX": "x", "workers": "x"}) == Config(db_password="secret")
+    assert Config.from_env({**SECRET, "PATH": "/bin", "WORKERS_MAX": "x", "workers": "x"}) == Config(
+        db_password="secret"
+    )
 
 
 @pytest.mark.parametrize(

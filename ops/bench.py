@@ -1,0 +1,260 @@
+"""./rinha bench: the contest's load by Gatling on a stack of its own, scored, audited and reported."""
+
+import http.client
+import json
+import platform
+import random
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import db.server
+from ops.folder import ROOT, Folder, OperatorError
+from ops.limits import ControlGroups, divide
+from ops.processes import usage
+from ops.report import Facts, Run, Samples, html, json_line, parse, summarise, text
+from tests.load.people import Payload, maximum, payloads, write
+
+PROJECT = ROOT / "tests/load"
+PEOPLE, TERMS = 100_000, 5_000  # as many as the contest's files have
+SEARCHED = 2_000  # rows that the audit looks for by search; all of them where there are fewer
+
+
+class Plan(NamedTuple):
+    """One run of the load: what is sent, to what, under which limits (None: none)."""
+
+    port: int
+    data: Path
+    workers: int
+    cpus: float | None
+    memory: int | None
+    gatling: str
+    dialect: str
+    seed: int
+    scale: float
+    duration: int
+
+
+def bench(plan: Plan, report: Callable[[str], None]) -> bool:
+    """Play the load once and print and write the report; tell whether nobody was lost and the audit holds.
+
+    Raises OperatorError where java, Maven or the stack cannot be had.
+    """
+    folder = plan.data / time.strftime("%Y%m%d-%H%M%S")
+    folder.mkdir(parents=True)
+    classpath = _prepare_gatling(plan.gatling, report)
+    write(folder / "feed", plan.seed, PEOPLE, TERMS, plan.dialect)
+    with _stack(plan, folder / "stack", report) as (stack, groups):
+        samples: list[dict[str, Any]] = []
+        with _sampling(stack, groups, samples):
+            report(f"playing the load for {plan.duration} s")
+            log = _play(plan, classpath, folder)
+            time.sleep(1)
+        run = parse(log.open(encoding="utf-8"))
+        sent = list(islice(payloads(plan.seed, PEOPLE), summarise(run.requests)["create"].count))
+        report("auditing")
+        rows, faults = _audit(stack, plan, run, sent)
+    facts = _facts(plan, rows, maximum(sent), faults)
+    _write(folder, run, samples, facts)
+    report("")
+    print(text(run, samples, facts))
+    print(f"report: {folder / 'report.html'}; Gatling's own: {log.parent / 'index.html'}")
+    shutil.rmtree(folder / "stack")
+    return facts.passed
+
+
+def _prepare_gatling(version: str, report: Callable[[str], None]) -> str:
+    """Compile the simulation against a version of Gatling; return the class path."""
+    if not shutil.which("java") or not shutil.which("mvn"):
+        raise OperatorError(
+            "the load needs a JDK of 17 or later and Maven (Debian, Ubuntu: apt install openjdk-17-jdk maven)"
+        )
+    target = PROJECT / "target" / version
+    sources = [PROJECT / "pom.xml", *PROJECT.glob("src/**/*.*")]
+    if not (target / "classpath").exists() or (target / "classpath").stat().st_mtime < max(
+        source.stat().st_mtime for source in sources
+    ):
+        report(f"preparing Gatling {version}")
+        maven = ["mvn", "-q", "-B", f"-Dgatling.version={version}", "test-compile", "dependency:build-classpath"]
+        done = subprocess.run(maven, cwd=PROJECT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if done.returncode:
+            raise OperatorError(f"Maven failed:\n{done.stdout[-2000:]}")
+        (target / "classpath").touch()
+    return f"{target / 'test-classes'}:{(target / 'classpath').read_text()}"
+
+
+@contextmanager
+def _stack(plan: Plan, data: Path, report: Callable[[str], None]) -> Iterator[tuple[Folder, ControlGroups | None]]:
+    """Run a stack of its own on an empty data folder, under the limits."""
+    words = ["--port", str(plan.port), "--data", str(data)]
+    limits = ["--cpus", str(plan.cpus), "--memory", str(plan.memory)] if plan.cpus else []
+    ops = [sys.executable, "-m", "ops"]
+    report("starting the stack")
+    up = subprocess.run(
+        [*ops, "up", *words, *limits, "--workers", str(plan.workers), "--detach"], capture_output=True, text=True
+    )
+    if up.returncode:
+        raise OperatorError(f"the stack does not start:\n{up.stdout}{up.stderr}")
+    folder = Folder(data)
+    try:
+        yield folder, ControlGroups(folder.running().pid) if plan.cpus else None
+    finally:
+        subprocess.run([*ops, "down", *words], capture_output=True)
+
+
+@contextmanager
+def _sampling(stack: Folder, groups: ControlGroups | None, samples: list[dict[str, Any]]) -> Iterator[None]:
+    """Note once a second what each part uses."""
+    done = threading.Event()
+    state = stack.running()
+
+    def sample() -> dict[str, Any]:
+        parts: dict[str, dict[str, float]] = {}
+        for name, part in state.parts.items():
+            used = groups.consumption(name) if groups else usage(part.pid)
+            parts[name] = {"cpu_s": used.cpu, "rss_mb": used.memory / 2**20}
+        if groups:
+            used = groups.consumption("up")
+            parts["up"] = {"cpu_s": used.cpu, "rss_mb": used.memory / 2**20}
+        return {"t": time.time(), "parts": parts}
+
+    def watch() -> None:
+        samples.append(sample())
+        while not done.wait(1.0):
+            samples.append(sample())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+        if groups:
+            throttled = {name: groups.consumption(name).throttled for name in [*state.parts, "up"]}
+            print("periods of 100 ms in which a part ran out of CPU:", throttled)
+
+
+def _play(plan: Plan, classpath: str, folder: Path) -> Path:
+    """Run the simulation; return its log."""
+    properties = {
+        "baseUrl": f"http://localhost:{plan.port}", "data": folder / "feed", "dialect": plan.dialect,
+        "scale": plan.scale, "duration": plan.duration,
+    }  # fmt: skip
+    java = ["java", "@jvm.args", *(f"-D{name}={value}" for name, value in properties.items()), "-cp", classpath]
+    results = folder / "gatling"
+    with (folder / "gatling.txt").open("w") as output:
+        done = subprocess.run(
+            [*java, "io.gatling.app.Gatling", "-s", "rinha.RinhaSimulation", "-rf", str(results)],
+            cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=plan.duration * 2 + 120,
+        )  # fmt: skip
+    logs = list(results.glob("*/simulation.log"))
+    if done.returncode or not logs:
+        raise OperatorError(f"Gatling failed; see {folder / 'gatling.txt'}")
+    return logs[0]
+
+
+def _audit(stack: Folder, plan: Plan, run: Run, sent: Sequence[Payload]) -> tuple[int, list[str]]:
+    """Compare what was acknowledged, what is stored, and what search finds; return the rows and what differs."""
+    faults = []
+    connection = http.client.HTTPConnection("127.0.0.1", plan.port, timeout=60)
+    people, term = ("/pessoas", "t") if plan.dialect == "official" else ("/users", "q")
+    count = int(_get(connection, "/contagem-pessoas"))
+    # Gatling asks for a person when, and only when, it got a 201 with their Location.
+    acknowledged = summarise(run.requests)["read"].count
+    if acknowledged != count:
+        faults.append(f"{acknowledged:,} acknowledged, {count:,} counted")
+    stored = _rows(stack)
+    wanted = {
+        (d["apelido"], d["nome"], d["nascimento"], None if d["stack"] is None else "\n".join(d["stack"])): None
+        for d in (payload.document for payload in sent if payload.status == 201)
+    }
+    if len(stored) != count:
+        faults.append(f"{len(stored):,} rows read, {count:,} counted")
+    if strangers := [row for row in stored if row[1:] not in wanted]:
+        faults.append(f"{len(strangers):,} rows that nobody sent")
+    if len({row[1] for row in stored}) != len(stored):
+        faults.append("a nickname twice")
+    lost = 0
+    chosen = random.Random(plan.seed).sample(stored, min(SEARCHED, len(stored)))  # noqa: S311 - a sample
+    for identifier, nickname, name, _, _ in chosen:
+        fragment = max(nickname, name.strip(), key=len)[-12:]
+        found = json.loads(_get(connection, f"{people}?{urlencode({term: fragment})}"))
+        lost += len(found) < 50 and identifier not in (person["id"] for person in found)
+    if lost:
+        faults.append(f"{lost:,} rows not found by search")
+    return count, faults
+
+
+def _get(connection: http.client.HTTPConnection, path: str) -> bytes:
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    body = answer.read()
+    if answer.status != 200:
+        raise OperatorError(f"GET {path} answers {answer.status}")
+    return body
+
+
+def _rows(stack: Folder) -> list[tuple[str, str, str, str, str | None]]:
+    database = db.server.Database.of(stack, lambda line: None)
+    query = "SELECT BIN_TO_UUID(id), HEX(apelido), HEX(nome), nascimento, HEX(stack) FROM rinha.pessoas"
+    lines = subprocess.run([*database.client(), "-N", "-e", query], capture_output=True, text=True, check=True).stdout
+
+    def text_of(digits: str) -> str:
+        return bytes.fromhex(digits).decode()
+
+    return [
+        (identifier, text_of(nickname), text_of(name), day, None if stack_ == "NULL" else text_of(stack_))
+        for identifier, nickname, name, day, stack_ in (line.split("\t") for line in lines.splitlines())
+    ]
+
+
+def _facts(plan: Plan, rows: int, most: int, faults: Sequence[str]) -> Facts:
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.strip()
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.machine(),
+    )
+    limits = divide(plan.cpus, plan.memory, 2) if plan.cpus and plan.memory else {}
+    return Facts(
+        rows=rows,
+        maximum=most,
+        audit="; ".join(faults) or f"acknowledged = stored; {min(SEARCHED, rows):,} rows looked for by search and found",
+        audit_passed=not faults,
+        machine=f"{model}, {len(_cpus())} CPUs, shared with the load generator",
+        commit=commit or "unknown",
+        seed=plan.seed,
+        versions={"Python": platform.python_version()},
+        limits={"CPU": plan.cpus, "MB": plan.memory} if plan.cpus and plan.memory else {},
+        settings={
+            "limits are": ", ".join(f"{name} {limit.cpus:.2f}" for name, limit in limits.items()) or "NOT APPLIED",
+            "load": f"scale {plan.scale:g}, {plan.duration} s, {plan.dialect} dialect",
+            "workers": f"{plan.workers} per instance",
+        },
+    )  # fmt: skip
+
+
+def _cpus() -> list[str]:
+    return [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("processor")]
+
+
+def _write(folder: Path, run: Run, samples: Samples, facts: Facts) -> None:
+    (folder / "report.html").write_text(html(run, samples, facts))
+    line = json_line(run, samples, facts)
+    (folder / "result.json").write_text(line + "\n")
+    with (folder.parent / "results.jsonl").open("a") as results:
+        results.write(line + "\n")

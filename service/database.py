@@ -1,0 +1,134 @@
+"""One connection to MySQL that heals itself. The only module that knows PyMySQL and DBUtils."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pymysql
+from dbutils.persistent_db import PersistentDB
+from pymysql.constants import CR, ER
+from pymysql.converters import encoders
+
+from service.config import Config
+from service.errors import Unavailable
+
+PAUSE = 0.2  # seconds in which nothing is tried after MySQL was found to be away
+
+Row = Sequence[str]
+
+log = logging.getLogger(__name__)
+
+
+class DuplicateKey(Exception):
+    """A unique key has the value already; `sent_before` tells that it may be this very row that has it."""
+
+    def __init__(self, sent_before: bool) -> None:
+        super().__init__()
+        self.sent_before = sent_before
+
+
+class Database:
+    """MySQL over one pooled connection, made on first use: make this after forking.
+
+    Every method raises Unavailable when MySQL does not answer, and then within twice `db_timeout`.
+    Later calls find a MySQL that is back by themselves.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._timeout = config.db_timeout
+        self._away_until = 0.0
+        address: dict[str, Any] = (
+            # On a socket of the same host, TLS would only cost (PyMySQL takes it wherever it is offered).
+            {"unix_socket": config.db_socket, "ssl_disabled": True}
+            if config.db_socket
+            else {"host": config.db_host, "port": config.db_port}
+        )
+        self._pool = PersistentDB(
+            pymysql,
+            # DBUtils may send a statement again only if it was certainly not executed; its default
+            # would repeat an INSERT whose reply was lost and report the stored row as a duplicate.
+            isfatal=_was_not_executed,
+            ping=0,  # a round trip on every request, to learn what the statement tells anyway
+            threadlocal=threading.local,
+            **address,
+            user=config.db_user,
+            password=config.db_password,
+            database=config.db_name,
+            charset="utf8mb4",
+            autocommit=True,
+            conv=encoders,  # values come as MySQL writes them: a date is the text it came in as
+            connect_timeout=config.db_timeout / 2,
+            read_timeout=config.db_timeout,
+            write_timeout=config.db_timeout,
+            init_command=f"SET SESSION max_execution_time = {int(config.db_timeout * 900)}",
+        )
+
+    def insert(self, statement: str, values: Sequence[object]) -> None:
+        """Insert a row with a unique key of its own making; raise DuplicateKey if a key is taken.
+
+        Where the reply is lost, the same row is sent once more and MySQL's keys tell whether the
+        first was stored. Only if that fails too is the outcome unknown: Unavailable.
+        """
+        for sent_before in (False, True):
+            try:
+                self._execute(statement, values)
+                return
+            except pymysql.MySQLError as error:
+                if error.args[:1] == (ER.DUP_ENTRY,):
+                    raise DuplicateKey(sent_before) from None
+                if sent_before or not _reply_was_lost(error):
+                    raise _unavailable(error) from error
+
+    def read(self, statement: str, values: Sequence[object] = ()) -> Sequence[Row]:
+        """Return the rows of a query; one whose reply is lost at once is sent again, as it changes nothing."""
+        started = time.monotonic()
+        try:
+            return self._execute(statement, values)
+        except pymysql.MySQLError as error:
+            if not _reply_was_lost(error) or time.monotonic() - started > self._timeout / 2:
+                raise _unavailable(error) from error
+        try:
+            return self._execute(statement, values)
+        except pymysql.MySQLError as error:
+            raise _unavailable(error) from error
+
+    def _execute(self, statement: str, values: Sequence[object]) -> Sequence[Row]:
+        """Return the rows of a statement; raise Unavailable if it was not sent for want of a connection."""
+        if time.monotonic() < self._away_until:
+            raise Unavailable("the database is away")
+        try:
+            connection = self._pool.connection()
+        except pymysql.MySQLError as error:
+            raise self._away(error) from error
+        with connection.cursor() as cursor:
+            try:
+                cursor.execute(statement, values)
+            except pymysql.MySQLError as error:
+                if _was_not_executed(error):  # and DBUtils could not connect again
+                    raise self._away(error) from error
+                raise
+            return cursor.fetchall()  # type: ignore[no-any-return]
+
+    def _away(self, error: pymysql.MySQLError) -> Unavailable:
+        """Note that MySQL cannot be reached: for a moment, requests are answered without trying."""
+        self._away_until = time.monotonic() + PAUSE
+        log.warning("MySQL is away: %s", error)
+        return Unavailable("the database is away")
+
+
+def _was_not_executed(error: Exception) -> bool:
+    """Tell whether the connection was found closed, so that the statement never left."""
+    return error.args[:1] in ((0,), (CR.CR_SERVER_GONE_ERROR,))
+
+
+def _reply_was_lost(error: Exception) -> bool:
+    return error.args[:1] == (CR.CR_SERVER_LOST,)
+
+
+def _unavailable(error: pymysql.MySQLError) -> Unavailable:
+    log.warning("MySQL: %s", error)
+    if error.args[:1] == (ER.QUERY_TIMEOUT,):
+        return Unavailable("the search took too long and was stopped")
+    return Unavailable("the database did not answer in time, or answered with an error")
