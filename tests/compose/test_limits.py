@@ -64,6 +64,18 @@ def test_only_the_load_balancer_publishes_a_port() -> None:
     }
 
 
+def test_the_load_balancer_knows_every_worker_of_both_instances() -> None:
+    named = re.findall(r"^\s*server unix:(\S+) max_fails=0;$", (ROOT / "lb/nginx.conf").read_text(), re.MULTILINE)
+    instances = [SERVICES[service]["environment"] for service in ("api1", "api2")]
+    listening = [
+        instance["LISTEN"].removeprefix("unix:").replace("%", str(number))
+        for instance in instances
+        for number in range(1, int(instance["WORKERS"]) + 1)
+    ]
+
+    assert named == listening
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_no_container_starts_as_root(service: str) -> None:
     if SERVICES[service]["image"].startswith("localhost/rinha:"):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,11 @@ from tests.conftest import RunningStack, free_port, nickname, rinha
 
 LONG = 60.0  # seconds that only a failing test waits
 SMALL = ("--instances", "1", "--workers", "1")
+TAKE_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 COMMANDS = {"up", "down", "status", "sql", "test", "create", "get", "search", "count"}
 
 
@@ -64,10 +70,8 @@ def check_nobody_is_left(folder: Path) -> None:
 def end_holders(folder: Path) -> None:
     """Kill whatever a failed test has left."""
     for pid in holders(folder):
-        try:
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
 
 def status(stack: RunningStack) -> dict[str, Any]:
@@ -406,8 +410,7 @@ class Foreground:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
         command = [sys.executable, "-m", "ops", "up", *SMALL, "--port", str(home.port), "--data", str(home.data)]
         if terminal:
-            own_terminal = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
-            command = [sys.executable, "-c", own_terminal, *command]
+            command = [sys.executable, "-c", TAKE_TERMINAL, *command]
         with output.open("wb") as file:
             self.keyboard, end = pty.openpty()
             self.process = subprocess.Popen(
@@ -493,6 +496,21 @@ def remember(stack: RunningStack) -> Callable[[], bool]:
         return True
 
     return all_there
+
+
+def test_a_first_up_that_is_killed_leaves_nothing_that_prevents_the_next(home: RunningStack, tmp_path: Path) -> None:
+    """While it initialises the database: the next one starts over, and nobody goes on in the background."""
+    assert not (home.data / "mysql").exists(), "this must be the first test of the stack"
+    first = Foreground(home, tmp_path / "said")
+    try:
+        until((home.data / "mysql/mysql.ibd").exists, say=first.said)
+    finally:
+        first.end()
+
+    up(home)
+
+    assert remember(home)()
+    assert not [command for command in holders(home.data).values() if "--initialize" in command]
 
 
 def test_data_survives_down_and_up(own: RunningStack) -> None:
@@ -598,7 +616,7 @@ def check_moved(stopped: RunningStack, path: Path) -> None:
 def test_up_prints_the_address_and_a_signal_stops_all_it_has_started(
     stopped: RunningStack, foreground: Callable[..., Foreground], number: signal.Signals
 ) -> None:
-    """Printed as soon as it listens, into a file or a pipe too, where lines wait in a buffer unless they are flushed."""
+    """Printed as soon as it listens; in a file or a pipe, a line that is not flushed waits in a buffer."""
     address = f"rinha: listening on http://localhost:{stopped.port}; "
     running = foreground()
     running.ready()
@@ -659,26 +677,6 @@ def test_up_stops_in_good_order_when_its_terminal_is_closed(foreground: Callable
     running.process.wait(LONG)
     check_nobody_is_left(running.home.data)
     assert Folder(running.home.data).last_state() is None
-
-
-def test_a_first_up_that_is_killed_leaves_nothing_that_prevents_the_next(tmp_path: Path) -> None:
-    """While it initialises the database: the next one starts over, and nobody goes on in the background."""
-    home = RunningStack(free_port(), tmp_path)
-    try:
-        first = Foreground(home, tmp_path / "said")
-        try:
-            until(lambda: (tmp_path / "mysql/mysql.ibd").exists(), say=first.said)
-        finally:
-            first.end()
-
-        up(home, *SMALL)
-
-        assert remember(home)()
-        left = [command for command in holders(tmp_path).values() if "--initialize" in command]
-        assert not left
-        assert home.rinha("down").returncode == 0
-    finally:
-        end_holders(tmp_path)
 
 
 # The script of the same name, which finds or makes what the commands run in

@@ -16,7 +16,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "search": {"errors"},
     "document": {"errors"},
     "person": {"errors"},
-    "store": {"config", "errors", "person", "search"},
+    "database": {"config", "errors"},
+    "store": {"config", "database", "errors", "person", "search"},
     "resources": {"document", "errors", "person", "store"},
     "app": {"errors", "person", "resources", "store"},
     "server": set(),
@@ -25,15 +26,15 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # Who may know a library, where not everybody may.
 OWNERS: dict[str, set[str]] = {
-    "pymysql": {"store"},
-    "dbutils": {"store"},
+    "pymysql": {"database"},
+    "dbutils": {"database"},
     "bjoern": {"server"},
     "falcon": {"app", "resources"},
     "ujson": {"document", "resources"},
 }
 
 MOST_MODULES = 11
-MOST_LINES = 170
+MOST_LINES = 150
 
 SERVICE = sorted((ROOT / "service").glob("**/*.py"))
 MODULES = {path.stem: ast.parse(path.read_text()) for path in SERVICE if path.stem != "__init__"}
@@ -89,7 +90,7 @@ def test_imports_are_absolute_and_by_module(module: str) -> None:
     """Or the test above would not see them."""
     for name in imported(MODULES[module]):
         assert not name.startswith(".")
-        assert name.partition(".")[0] not in ("service",) or name.split(".")[1] in MAY_IMPORT
+        assert not (name + ".").startswith("service.") or name.split(".")[1] in MAY_IMPORT
     assert packages(MODULES[module]).isdisjoint({"importlib", "runpy", "pkgutil"})
 
 

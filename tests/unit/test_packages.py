@@ -1,4 +1,4 @@
-"""Debian packages in a private prefix, as far as that needs no network: stand-ins for apt and dpkg say what the real ones say."""
+"""Debian packages in a private prefix, as far as that needs no network: stand-ins take the place of apt and dpkg."""
 
 import os
 import sys
@@ -232,9 +232,9 @@ def test_where_libev_is_missing_the_compiler_finds_it_in_a_prefix(
     monkeypatch.setattr(packages, "_prefix", lambda *words: wanted.append(words) or tmp_path / "prefix")
     monkeypatch.setattr(packages, "Path", lambda *parts: Path("/nowhere") if parts[-1] == "ev.h" else Path(*parts))
     monkeypatch.setattr(packages.sysconfig, "get_path", lambda name: str(tmp_path))
-    tell = f"import os; print(os.environ['CFLAGS'], '|', os.environ['LDFLAGS'], file=open({str(tmp_path / 'told')!r}, 'w'))"
+    tell = "import os, sys; open(sys.argv[1], 'w').write(os.environ['CFLAGS'] + '|' + os.environ['LDFLAGS'])"
 
-    assert packages.run_where_bjoern_builds([sys.executable, "-c", tell], silent) == 0
+    assert packages.run_where_bjoern_builds([sys.executable, "-c", tell, str(tmp_path / "told")], silent) == 0
 
     assert wanted[0][:2] == (["libev-dev"], "")
     include, link = (tmp_path / "told").read_text().split("|")
