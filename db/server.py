@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 from ops.folder import Folder
 from ops.packages import with_dependencies
+from ops.processes import end_with_parent
 
 HERE = Path(__file__).parent
 OLDEST = (8, 4)  # what the settings in my.cnf are written for
@@ -96,18 +98,23 @@ class Database:
         shutil.rmtree(self._data, ignore_errors=True)  # what a killed initialisation left
         self._data.mkdir(parents=True)
         self._marker.touch()
-        done = subprocess.run([*self.command(), "--initialize-insecure"], capture_output=True, text=True)
+        done = subprocess.run(
+            [*self.command(), "--initialize-insecure"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            preexec_fn=lambda: end_with_parent(signal.SIGKILL),
+        )
         if done.returncode:
             raise DatabaseError(f"mysqld --initialize failed; see {self._log}")
 
-    def prepare(self) -> None:
+    def prepare(self, is_alive: Callable[[], bool]) -> None:
         """Wait for the running server; create the table and the account where they are missing.
 
-        Raises DatabaseError if the server does not answer within a minute.
+        Raises DatabaseError if the server has ended, or does not answer within a minute.
         """
         deadline = time.monotonic() + 60
         while (said := self._sql("SELECT 1")).returncode:
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or not is_alive():
                 raise DatabaseError(f"mysqld does not answer: {said.stderr.strip()}; see {self._log}")
             time.sleep(0.1)
         if not self._marker.exists():

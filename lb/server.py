@@ -16,8 +16,8 @@ def find(report: Callable[[str], None]) -> list[str]:
     return [nginx] if nginx else with_dependencies(["nginx"], report).command("usr/sbin/nginx")
 
 
-def render(port: int, sockets: Sequence[Path], run: Path, log: Path) -> str:
-    """Return the configuration for a host: listening on `port`, files in `run` and `log`, the API's `sockets`."""
+def render(port: int, sockets: Sequence[Path], run: Path) -> str:
+    """Return the configuration for a host: listening on `port`, files in `run`, the API at `sockets`."""
     text = CONFIGURATION.read_text()
     head, first, rest = text.partition("        server unix:")
     tail = rest[rest.rindex("max_fails=0;\n") + len("max_fails=0;\n") :]
@@ -25,8 +25,8 @@ def render(port: int, sockets: Sequence[Path], run: Path, log: Path) -> str:
     for found, replacement in (
         (" /tmp/", f" {run}/"),
         ("listen 9999 ", f"listen {port} "),
-        ("/dev/stderr", f"{log}/nginx-error.log"),
-        ("/dev/stdout", f"{log}/nginx-access.log"),
+        ("/dev/stderr", f"{run}/log/nginx-error.log"),
+        ("/dev/stdout", f"{run}/log/nginx-access.log"),
     ):
         if found not in text:
             raise ValueError(f"{CONFIGURATION} has no {found.strip()!r} to replace")

@@ -233,7 +233,7 @@ def _facts(plan: Plan, rows: int, most: int, faults: Sequence[str]) -> Facts:
     return Facts(
         rows=rows,
         maximum=most,
-        audit="; ".join(faults) or f"acknowledged = stored; {min(SEARCHED, rows):,} rows looked for by search and found",
+        audit="; ".join(faults) or f"acknowledged = stored; {min(SEARCHED, rows):,} rows searched for and found",
         audit_passed=not faults,
         machine=f"{model}, {len(_cpus())} CPUs, shared with the load generator",
         commit=commit or "unknown",

@@ -1,5 +1,6 @@
 """A small client of the running service, for people."""
 
+import http.client
 import json
 import urllib.error
 import urllib.parse
@@ -15,16 +16,16 @@ def request(url: str, path: str, document: dict[str, Any] | None = None) -> Any:
     Raises OperatorError with the service's own words for any other answer than 2xx.
     """
     body = None if document is None else json.dumps(document).encode()
-    asked = urllib.request.Request(  # noqa: S310 - the address is the operator's own
-        url.rstrip("/") + path, body, {"Content-Type": "application/json"}
-    )
     try:
+        asked = urllib.request.Request(url.rstrip("/") + path, body, {"Content-Type": "application/json"})  # noqa: S310
         with urllib.request.urlopen(asked, timeout=30) as answer:  # noqa: S310
             return json.loads(answer.read())
     except urllib.error.HTTPError as error:
         raise OperatorError(_reason(error)) from None
-    except (OSError, ValueError) as error:
-        raise OperatorError(f"{url} does not answer as the service does ({error}); ./rinha up starts it") from None
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise OperatorError(
+            f"{url} does not answer as the service does ({_line(error)}); ./rinha up starts it"
+        ) from None
 
 
 def search_path(term: str) -> str:
@@ -41,6 +42,10 @@ def line(person: dict[str, Any]) -> str:
     """Return a person as one line for people."""
     skills = ", ".join(person["stack"] or []) or "-"
     return f"{person['id']}  {person['apelido']}  {person['nome']}  {person['nascimento']}  {skills}"
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _reason(error: urllib.error.HTTPError) -> str:

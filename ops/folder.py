@@ -4,11 +4,14 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from ops.processes import started_at
 
 ROOT = Path(__file__).parent.parent
 SOCKET_PATH_LIMIT = 90  # bytes; the kernel's is 107 and the longest name of ours is short
@@ -50,9 +53,12 @@ class Folder:
 
     @property
     def run(self) -> Path:
-        """Return where the sockets are: in the folder, or in a shorter one where its path is too long for sockets."""
+        """Return where the sockets are: in the folder, or elsewhere if its path is too long or too odd.
+
+        Sockets have short names, and nginx's configuration gives signs such as ; and $ a meaning.
+        """
         inside = self.path / "run"
-        if len(os.fsencode(inside)) <= SOCKET_PATH_LIMIT:
+        if len(os.fsencode(inside)) <= SOCKET_PATH_LIMIT and re.fullmatch(r"[\w./+-]+", str(inside), re.ASCII):
             return inside
         name = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"rinha-{os.getuid()}-{name}"
@@ -63,6 +69,8 @@ class Folder:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if folder.stat().st_uid != os.geteuid():
                 raise OperatorError(f"{folder} belongs to another user")
+        (self.run / "log").unlink(missing_ok=True)
+        (self.run / "log").symlink_to(self.log)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -105,7 +113,7 @@ class Folder:
     def running(self) -> State:
         """Return the state of the stack that runs on this folder; raise OperatorError if none does."""
         state = self.last_state() if self.is_locked() else None
-        if not state:
+        if not state or not started_at(state.pid):  # what a killed one wrote, which the next clears up just now
             raise OperatorError(f"nothing is running on {self.path}; ./rinha up starts it")
         return state
 

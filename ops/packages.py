@@ -68,7 +68,7 @@ def run_where_bjoern_builds(command: list[str], report: Callable[[str], None]) -
     include = [usr / "include", *usr.glob("include/python3*")]
     libraries = list(usr.glob("lib/*-linux-gnu"))
     flags = {
-        "CFLAGS": " ".join(f"-I{path}" for path in include),
+        "CPPFLAGS": " ".join(f"-I{path}" for path in include),  # CFLAGS would replace the optimisation
         # $ORIGIN: the folder of the module itself, so that nothing depends on the prefix later.
         "LDFLAGS": " ".join(["-Wl,-rpath,$ORIGIN", *(f"-L{path}" for path in libraries)]),
     }

@@ -19,9 +19,9 @@ class Usage(NamedTuple):
     cpu: float
 
 
-def end_with_parent() -> None:
-    """Make this process, just forked, end by SIGTERM when its parent is gone, killed included."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def end_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
+    """Make this process, just forked, end by a signal when its parent is gone, killed included."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 def started_at(pid: int) -> int:

@@ -68,6 +68,10 @@ class _Supervised:
         if self._groups:
             self._groups.join(self.name)
 
+    def is_alive(self) -> bool:
+        """Tell whether the process runs."""
+        return self.process is not None and self.process.poll() is None
+
     def keep(self) -> bool:
         """Start the process again if it has died and its pause is over; tell whether it was started."""
         if self.process and self.process.poll() is not None:
@@ -138,6 +142,7 @@ class Stack:
     def _start(self, report: Callable[[str], None]) -> None:
         folder, run, log = self._folder, self._folder.run, self._folder.log
         _end_leftovers(folder)
+        folder.forget_state()
         _check_port(self._port)
         if self._groups and self._limits:
             self._groups.make(self._limits)
@@ -146,8 +151,8 @@ class Stack:
         _check_stop()
         database.initialise(report)
         report("starting MySQL")
-        self._add("mysql", database.command(), {})
-        database.prepare()
+        mysql = self._add("mysql", database.command(), {})
+        database.prepare(mysql.is_alive)
         _check_stop()
         instances = [f"api{number}" for number in range(1, self._instances + 1)]
         for instance in instances:
@@ -163,7 +168,7 @@ class Stack:
         sockets = [
             run / f"{instance}.{number}.sock" for instance in instances for number in range(1, self._workers + 1)
         ]
-        configuration.write_text(lb.server.render(self._port, sockets, run, log))
+        configuration.write_text(lb.server.render(self._port, sockets, run))
         self._add("nginx", lb.server.command(nginx, configuration), {})
         report("waiting for the API")
         deadline = time.monotonic() + 30
@@ -178,11 +183,12 @@ class Stack:
         self._ready = True
         self._write_state()
 
-    def _add(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def _add(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> _Supervised:
         part = _Supervised(name, command, environment, self._folder.log, self._groups)
         part.start()
         self._parts.append(part)
         self._write_state()
+        return part
 
     def _keep(self, report: Callable[[str], None]) -> None:
         while True:
@@ -210,6 +216,8 @@ class Stack:
 def _check_stop(wait: float = 0.0) -> None:
     """Raise _Stopped if the operator asks to stop within `wait` seconds; return at once when a part ends."""
     arrived = signal.sigtimedwait(_AWAITED, wait)
+    if arrived and arrived.si_signo == signal.SIGHUP:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the terminal is gone, and so is whom to tell
     if arrived and arrived.si_signo != signal.SIGCHLD:
         raise _Stopped
 

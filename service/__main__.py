@@ -7,10 +7,7 @@ import os
 import socket
 import sys
 
-from service.app import create_app
 from service.config import Config, ConfigError
-from service.server import Supervisor, address
-from service.store import PeopleStore
 
 
 def main() -> int:
@@ -24,9 +21,15 @@ def main() -> int:
         print(f"service: {error}", file=sys.stderr)
         return 2
     if arguments.healthcheck:
-        return 0 if _is_ready(address(config.listen, 1)) else 1
+        return 0 if _is_ready(config.address(1)) else 1
+    # Only now, as a health check should not cost what a service costs to load.
+    from service.app import create_app  # noqa: PLC0415
+    from service.server import Supervisor  # noqa: PLC0415
+    from service.store import PeopleStore  # noqa: PLC0415
+
     logging.basicConfig(level=config.log_level, format="%(asctime)s %(process)d %(levelname)s %(message)s")
-    Supervisor(config.listen, config.workers, lambda: create_app(PeopleStore(config)), config.shutdown_timeout).run()
+    addresses = [config.address(number) for number in range(1, config.workers + 1)]
+    Supervisor(addresses, lambda: create_app(PeopleStore(config)), config.shutdown_timeout).run()
     return 0
 
 

@@ -26,6 +26,10 @@ class Config:
     shutdown_timeout: float = 8.0
     log_level: str = "INFO"
 
+    def address(self, worker: int) -> str:
+        """Return where a worker, counted from 1, listens: in a unix path, % stands for its number."""
+        return self.listen.replace("%", str(worker)) if self.listen.startswith("unix:") else self.listen
+
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
         """Return the settings in `env`; raise ConfigError for one that is missing or nonsense."""

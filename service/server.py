@@ -1,5 +1,6 @@
 """Processes: bind once, fork bjoern workers, restart them, drain. The only module that knows bjoern."""
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -7,7 +8,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -24,14 +25,13 @@ log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """Keeps `count` workers serving on `listen`: one socket that they share, or one for each.
+    """Keeps a worker serving on each of `addresses`; those with the same one share its socket.
 
     `make_app` is called in each worker after the fork, so that no connection is shared.
     """
 
-    def __init__(self, listen: str, count: int, make_app: Callable[[], Any], shutdown_timeout: float) -> None:
-        self._listen = listen
-        self._count = count
+    def __init__(self, addresses: Sequence[str], make_app: Callable[[], Any], shutdown_timeout: float) -> None:
+        self._addresses = addresses
         self._make_app = make_app
         self._shutdown_timeout = shutdown_timeout
         self._workers: dict[int, tuple[int, float]] = {}  # number and time of start, by process id
@@ -41,15 +41,16 @@ class Supervisor:
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; then finish what is in flight, within the timeout."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
-        addresses = [address(self._listen, number) for number in range(1, self._count + 1)]
-        bound = {listen: _bind(listen) for listen in dict.fromkeys(addresses)}
+        bound = {address: _bind(address) for address in dict.fromkeys(self._addresses)}
+        paths = [address.removeprefix("unix:") for address in bound if address.startswith("unix:")]
+        self._files = {path: os.stat(path) for path in paths}
         self._sockets = list(bound.values())
-        log.info("serving on %s with %d workers", self._listen, self._count)
+        log.info("serving on %s with %d workers", ", ".join(bound), len(self._addresses))
         while True:
-            missing = set(range(self._count)) - {number for number, _ in self._workers.values()}
+            missing = set(range(len(self._addresses))) - {number for number, _ in self._workers.values()}
             if time.monotonic() >= self._start_after:
                 for number in missing:
-                    self._start(number, bound[addresses[number]])
+                    self._start(number, bound[self._addresses[number]])
             wait = max(self._start_after - time.monotonic(), 0.01) if missing else 60.0
             arrived = signal.sigtimedwait(_AWAITED, wait)
             if arrived and arrived.si_signo != signal.SIGCHLD:
@@ -79,17 +80,22 @@ class Supervisor:
             log.warning("worker %d died; the next starts in %.1f s", pid, self._pause)
 
     def _drain(self) -> None:
-        deadline = time.monotonic() + self._shutdown_timeout
         log.info("stopping")
+        deadline = time.monotonic() + self._shutdown_timeout
+        # From here nobody can connect: the load balancer goes to the other instance. Whoever has
+        # connected is waiting in a socket's queue, and the workers empty it before they stop.
+        for path, file in self._files.items():
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.stat(path), file):  # else a successor has taken the path over
+                    os.unlink(path)
         queues = select.poll()
         for listening in self._sockets:
-            if listening.family == socket.AF_UNIX:
-                # From here nobody can connect: the load balancer goes to the other instance. Whoever
-                # has connected is waiting in a socket's queue, and the workers empty it before they stop.
-                os.unlink(listening.getsockname())
             queues.register(listening, select.POLLIN)
         while queues.poll(0) and time.monotonic() < deadline:
             time.sleep(0.01)
+        for listening in self._sockets:
+            if listening.family != socket.AF_UNIX:
+                listening.shutdown(socket.SHUT_RD)  # closes the port for all who share it
         for pid in self._workers:
             os.kill(pid, signal.SIGTERM)
         while self._workers and time.monotonic() < deadline:
@@ -102,21 +108,16 @@ class Supervisor:
         log.info("stopped")
 
 
-def address(listen: str, number: int) -> str:
-    """Return where worker `number`, from 1 on, listens: in a unix path, % stands for the number."""
-    return listen.replace("%", str(number)) if listen.startswith("unix:") else listen
-
-
-def _bind(listen: str) -> socket.socket:
-    if listen.startswith("unix:"):
-        path = listen.removeprefix("unix:")
+def _bind(address: str) -> socket.socket:
+    if address.startswith("unix:"):
+        path = address.removeprefix("unix:")
         bound = socket.socket(socket.AF_UNIX)
         if os.path.exists(path):
             os.unlink(path)  # left behind by a process that was killed
         bound.bind(path)
         os.chmod(path, 0o666)  # noqa: S103 - the load balancer is another user
     else:
-        host, _, port = listen.rpartition(":")
+        host, _, port = address.rpartition(":")
         bound = socket.create_server((host, int(port)))
     bound.setblocking(False)
     bound.listen(BACKLOG)

@@ -339,7 +339,7 @@ def make_app():
         print(time.monotonic(), file=starts)
     raise RuntimeError("cannot start")
 
-Supervisor(os.environ["LISTEN"], 1, make_app, 1).run()
+Supervisor([os.environ["LISTEN"]], make_app, 1).run()
 """
 
 

@@ -232,7 +232,7 @@ def test_where_libev_is_missing_the_compiler_finds_it_in_a_prefix(
     monkeypatch.setattr(packages, "_prefix", lambda *words: wanted.append(words) or tmp_path / "prefix")
     monkeypatch.setattr(packages, "Path", lambda *parts: Path("/nowhere") if parts[-1] == "ev.h" else Path(*parts))
     monkeypatch.setattr(packages.sysconfig, "get_path", lambda name: str(tmp_path))
-    tell = "import os, sys; open(sys.argv[1], 'w').write(os.environ['CFLAGS'] + '|' + os.environ['LDFLAGS'])"
+    tell = "import os, sys; open(sys.argv[1], 'w').write(os.environ['CPPFLAGS'] + '|' + os.environ['LDFLAGS'])"
 
     assert packages.run_where_bjoern_builds([sys.executable, "-c", tell, str(tmp_path / "told")], silent) == 0
 

@@ -1,0 +1,56 @@
+"""A short run of the contest's load: its score and its audit count, its speed does not."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ops.limits import ControlGroups, available, divide
+from ops.report import parse, summarise
+from tests.conftest import free_port, rinha
+
+needs_java = pytest.mark.skipif(
+    not (shutil.which("java") and shutil.which("mvn")), reason="no JDK and Maven here: the contest's load is not played"
+)
+
+
+@needs_java
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("dialect", ["official", "english"])
+def test_the_load_is_played_scored_and_audited(dialect: str, tmp_path: Path) -> None:
+    limits = ["--cpus", "1.5", "--memory", "3072"] if available() else ["--unlimited"]
+    words = ["--scale", "0.1", "--duration", "20", "--workers", "2", "--dialect", dialect]
+
+    said = rinha("bench", "--port", str(free_port()), "--data", str(tmp_path), *words, *limits, timeout=500)
+
+    assert said.returncode == 0, said.stdout + said.stderr
+    (line,) = (tmp_path / "results.jsonl").read_text().splitlines()
+    result = json.loads(line)
+    assert result["passed"]
+    assert result["rows"] == result["maximum"] > 100
+    assert result["limits"] == ({"CPU": 1.5, "MB": 3072} if available() else {})
+    (log,) = tmp_path.glob("*/gatling/*/simulation.log")
+    kinds = summarise(parse(log.open(encoding="utf-8")).requests)
+    assert {kind: summary.ko for kind, summary in kinds.items()} == dict.fromkeys(kinds, 0)
+    assert kinds["read"].count == result["rows"]
+    (page,) = tmp_path.glob("*/report.html")
+    assert "people stored" in page.read_text()
+
+
+def test_the_parts_of_a_budget_add_up_to_it() -> None:
+    for instances in (1, 2, 3):
+        limits = divide(1.5, 3 << 30, instances).values()
+        assert sum(limit.cpus for limit in limits) == pytest.approx(1.5)
+        assert (3 << 30) - 10 < sum(limit.memory for limit in limits) <= 3 << 30
+
+
+def test_without_permission_limits_are_refused_in_plain_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A result is never called limited when it was not."""
+    from ops import limits  # noqa: PLC0415
+
+    (tmp_path / "cpu").write_text("not a folder, so no group can be made in it")
+    monkeypatch.setattr(limits, "ROOT", tmp_path)
+
+    with pytest.raises(limits.OperatorError, match="run as root, or use compose"):
+        ControlGroups(1).make(divide(1.5, 3 << 30, 2))
