@@ -1,6 +1,7 @@
 """The commands of ./rinha."""
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -137,10 +138,11 @@ def _up(arguments: argparse.Namespace) -> None:
 
 def _report(line: str) -> None:
     """Show what is going on: on one line of a terminal, elsewhere line by line."""
-    if sys.stdout.isatty():
-        print(f"\r\033[K{'rinha: ' if line else ''}{line}", end="", flush=True)
-    elif line:
-        print(f"rinha: {line}", flush=True)
+    with contextlib.suppress(OSError):  # nobody reads any more: that must not keep the stack from stopping
+        if sys.stdout.isatty():
+            print(f"\r\033[K{'rinha: ' if line else ''}{line}", end="", flush=True)
+        elif line:
+            print(f"rinha: {line}", flush=True)
 
 
 def _detach(folder: Folder) -> None:

@@ -58,7 +58,7 @@ def bench(plan: Plan, report: Callable[[str], None]) -> bool:
             report(f"playing the load for {plan.duration} s")
             log = _play(plan, classpath, folder)
             time.sleep(1)
-        run = parse(log.open(encoding="utf-8"))
+        run = parse(log.read_text(encoding="utf-8").splitlines())
         sent = list(islice(payloads(plan.seed, PEOPLE), summarise(run.requests)["create"].count))
         report("auditing")
         rows, faults = _audit(stack, plan, run, sent)

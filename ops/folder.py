@@ -6,10 +6,11 @@ import json
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from ops.processes import started_at
 
@@ -76,25 +77,23 @@ class Folder:
     def locked(self) -> Iterator[None]:
         """Hold the folder for one stack; raise OperatorError if another holds it."""
         with (self.path / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise OperatorError(
-                    f"a stack is running on {self.path} already; ./rinha status shows it, "
-                    "and another --port or --data starts a second one"
-                ) from None
+            deadline = time.monotonic() + 1  # a command that looks whether it is locked holds it for a moment
+            while not _lock(lock, fcntl.LOCK_EX):
+                if time.monotonic() > deadline:
+                    raise OperatorError(
+                        f"a stack is running on {self.path} already; ./rinha status shows it, "
+                        "and another --port or --data starts a second one"
+                    )
+                time.sleep(0.001)
             yield
 
     def is_locked(self) -> bool:
         """Tell whether a stack holds the folder now."""
         try:
             with (self.path / "lock").open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                return False
+                return not _lock(lock, fcntl.LOCK_SH)
         except FileNotFoundError:
             return False
-        except BlockingIOError:
-            return True
 
     def write_state(self, state: State) -> None:
         """Keep `state` for the other commands, and for the next `up` should this one be killed."""
@@ -120,3 +119,12 @@ class Folder:
     def forget_state(self) -> None:
         """Note that the stack has stopped in good order."""
         self._state.unlink(missing_ok=True)
+
+
+def _lock(file: IO[str], kind: int) -> bool:
+    """Lock a file without waiting; tell whether that worked."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False

@@ -1,5 +1,6 @@
 """./rinha up: MySQL, the API instances and nginx, started, kept running, stopped in order."""
 
+import contextlib
 import http.client
 import os
 import signal
@@ -80,7 +81,7 @@ class _Supervised:
             self._pause = 0.1 if lived > STABLE else min(max(self._pause * 2, 0.1), LONGEST_PAUSE)
             self._start_after = time.monotonic() + self._pause
             ending = _ending(self.process.returncode)
-            print(f"rinha: {self.name} died ({ending}); starting it again in {self._pause:.1f} s")
+            _say(f"rinha: {self.name} died ({ending}); starting it again in {self._pause:.1f} s")
             self.process = None
         if self.process or time.monotonic() < self._start_after:
             return False
@@ -96,7 +97,7 @@ class _Supervised:
         try:
             self.process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
-            print(f"rinha: {self.name} did not stop in {STOP_TIMEOUT:.0f} s and was killed")
+            _say(f"rinha: {self.name} did not stop in {STOP_TIMEOUT:.0f} s and was killed")
         kill_group(self.process.pid)
         self.process.wait()
 
@@ -124,7 +125,7 @@ class Stack:
             self._start(report)
             report("")
             address = f"http://localhost:{self._port}"
-            print(f"rinha: listening on {address}; Ctrl-C stops it, {self._folder.path} keeps the data", flush=True)
+            _say(f"rinha: listening on {address}; Ctrl-C stops it, {self._folder.path} keeps the data")
             self._keep(report)
         except _Stopped:
             pass
@@ -137,7 +138,7 @@ class Stack:
                 self._groups.remove()
             self._folder.forget_state()
             report("")
-        print("rinha: stopped")
+        _say("rinha: stopped")
 
     def _start(self, report: Callable[[str], None]) -> None:
         folder, run, log = self._folder, self._folder.run, self._folder.log
@@ -211,6 +212,11 @@ class Stack:
             part.name: Part(part.process.pid, started_at(part.process.pid)) for part in self._parts if part.process
         }
         self._folder.write_state(State(os.getpid(), self._port, self._since, self._ready, parts))
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError):  # whoever read it may be gone
+        print(line, flush=True)
 
 
 def _check_stop(wait: float = 0.0) -> None:

@@ -9,10 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -317,24 +315,29 @@ def test_commands_do_not_take_a_killed_stack_for_a_running_one(tmp_path: Path) -
         check_refused(rinha("down", "--data", str(tmp_path)), str(tmp_path))
 
 
+LOOK = """
+import pathlib, sys
+from ops.folder import Folder
+print("looking", flush=True)
+while True:
+    Folder(pathlib.Path(sys.argv[1])).is_locked()
+"""
+
+
 def test_a_look_at_a_folder_does_not_keep_a_stack_from_taking_it(tmp_path: Path) -> None:
-    """`status` in one terminal and `up` in another."""
+    """`status` in one terminal and `up` in another: here all the time, so that they meet."""
     data = Folder(tmp_path)
-    done = threading.Event()
-
-    def look() -> None:
-        while not done.is_set():
-            data.is_locked()
-
-    with ThreadPoolExecutor() as pool:
-        looking = pool.submit(look)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", LOOK, str(tmp_path)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as looking:
         try:
-            for _ in range(500):
+            assert looking.stdout
+            assert looking.stdout.readline() == "looking\n"
+            for _ in range(5_000):
                 with data.locked():
                     pass
         finally:
-            done.set()
-        looking.result(LONG)
+            looking.kill()
 
 
 @pytest.mark.parametrize("detach", [[], ["--detach"]], ids=["foreground", "detached"])
@@ -583,7 +586,7 @@ def test_a_killed_part_is_started_again(own: RunningStack, part: str) -> None:
 
 
 def test_a_killed_up_leaves_nothing_that_prevents_the_next(own: RunningStack) -> None:
-    """The next one may come at once: it waits for what the killed one has left, such as an nginx that holds the port."""
+    """The next one may come at once: it waits for what the killed one has left, such as who holds the port."""
     all_there = remember(own)
     before = status(own)
     slow = before["parts"]["nginx"]["pid"]
@@ -618,7 +621,7 @@ def test_a_data_folder_may_be_moved_to_a_path_with_spaces(
     stopped: RunningStack, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """And with other characters that mean something to shells or in nginx's configuration."""
-    path = tmp_path_factory.mktemp("a ; {b} 'c' \"d\" #e ç") / "data"
+    path = tmp_path_factory.mktemp("a ; $1 {b} 'c' \"d\" #e ç") / "data"
     assert not Folder(path).run.is_relative_to(path), "nginx would take these signs for its own"
     check_moved(stopped, path)
 

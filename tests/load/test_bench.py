@@ -31,7 +31,7 @@ def test_the_load_is_played_scored_and_audited(dialect: str, tmp_path: Path) -> 
     assert result["rows"] == result["maximum"] > 100
     assert result["limits"] == ({"CPU": 1.5, "MB": 3072} if available() else {})
     (log,) = tmp_path.glob("*/gatling/*/simulation.log")
-    kinds = summarise(parse(log.open(encoding="utf-8")).requests)
+    kinds = summarise(parse(log.read_text(encoding="utf-8").splitlines()).requests)
     assert {kind: summary.ko for kind, summary in kinds.items()} == dict.fromkeys(kinds, 0)
     assert kinds["read"].count == result["rows"]
     (page,) = tmp_path.glob("*/report.html")
