@@ -20,8 +20,9 @@ def render(port: int, sockets: Sequence[Path], run: Path) -> str:
     """Return the configuration for a host: listening on `port`, files in `run`, the API at `sockets`."""
     text = CONFIGURATION.read_text()
     head, first, rest = text.partition("        server unix:")
-    tail = rest[rest.rindex("max_fails=0;\n") + len("max_fails=0;\n") :]
-    text = head + "".join(f"{first}{socket} max_fails=0;\n" for socket in sockets) + tail
+    options, _, _ = rest.partition("sock ")[2].partition("\n")
+    tail = rest[rest.rindex(options) + len(options) + 1 :]
+    text = head + "".join(f"{first}{socket} {options}\n" for socket in sockets) + tail
     for found, replacement in (
         (" /tmp/", f" {run}/"),
         ("listen 9999 ", f"listen {port} "),

@@ -10,6 +10,7 @@ import pymysql
 from dbutils.persistent_db import PersistentDB
 from pymysql.constants import CR, ER
 from pymysql.converters import encoders
+from pymysql.cursors import Cursor
 
 from service.config import Config
 from service.errors import Unavailable
@@ -45,27 +46,22 @@ class Database:
             if config.db_socket
             else {"host": config.db_host, "port": config.db_port}
         )
-        self._pool = PersistentDB(
-            pymysql,
-            # DBUtils may send a statement again only if it was certainly not executed; its default
-            # would repeat an INSERT whose reply was lost and report the stored row as a duplicate.
-            isfatal=_was_not_executed,
-            ping=0,  # a round trip on every request, to learn what the statement tells anyway
-            threadlocal=threading.local,
+        self._settings: dict[str, Any] = {
             **address,
-            user=config.db_user,
-            password=config.db_password,
-            database=config.db_name,
-            charset="utf8mb4",
-            autocommit=True,
-            conv=encoders,  # values come as MySQL writes them: a date is the text it came in as
-            connect_timeout=config.db_timeout / 2,
-            read_timeout=config.db_timeout,
-            write_timeout=config.db_timeout,
-            init_command=f"SET SESSION max_execution_time = {int(config.db_timeout * 900)}",
-        )
+            "user": config.db_user,
+            "password": config.db_password,
+            "database": config.db_name,
+            "charset": "utf8mb4",
+            "autocommit": True,
+            "conv": encoders,  # values come as MySQL writes them: a date is the text it came in as
+            "connect_timeout": config.db_timeout / 2,
+            "read_timeout": config.db_timeout,
+            "write_timeout": config.db_timeout,
+            "init_command": f"SET SESSION max_execution_time = {int(config.db_timeout * 900)}",
+        }
+        self._cursor: Cursor | None = None
 
-    def insert(self, statement: str, values: Sequence[object]) -> None:
+    def insert(self, statement: str, values: Sequence[str | None]) -> None:
         """Insert a row with a unique key of its own making; raise DuplicateKey if a key is taken.
 
         Where the reply is lost, the same row is sent once more and MySQL's keys tell whether the
@@ -81,7 +77,7 @@ class Database:
                 if sent_before or not _reply_was_lost(error):
                     raise _unavailable(error) from error
 
-    def read(self, statement: str, values: Sequence[object] = ()) -> Sequence[Row]:
+    def read(self, statement: str, values: Sequence[str | None] = ()) -> Sequence[Row]:
         """Return the rows of a query; one whose reply is lost at once is sent again, as it changes nothing."""
         started = time.monotonic()
         try:
@@ -94,22 +90,33 @@ class Database:
         except pymysql.MySQLError as error:
             raise _unavailable(error) from error
 
-    def _execute(self, statement: str, values: Sequence[object]) -> Sequence[Row]:
+    def _execute(self, statement: str, values: Sequence[str | None]) -> Sequence[Row]:
         """Return the rows of a statement; raise Unavailable if it was not sent for want of a connection."""
-        if time.monotonic() < self._away_until:
-            raise Unavailable("the database is away")
-        try:
-            connection = self._pool.connection()
-        except pymysql.MySQLError as error:
-            raise self._away(error) from error
-        with connection.cursor() as cursor:
+        for kept in (self._cursor, None):
+            cursor = kept or self._connect()
             try:
                 cursor.execute(statement, values)
+                return cursor.fetchall()
             except pymysql.MySQLError as error:
-                if _was_not_executed(error):  # and DBUtils could not connect again
-                    raise self._away(error) from error
-                raise
-            return cursor.fetchall()  # type: ignore[no-any-return]
+                if _was_not_executed(error) or _reply_was_lost(error):
+                    self._cursor = None
+                if not (kept and _was_not_executed(error)):
+                    raise
+        raise AssertionError("a new connection either answers or raises")
+
+    def _connect(self) -> Cursor:
+        """Return a cursor of a new connection, kept for the next statements; raise Unavailable."""
+        if time.monotonic() < self._away_until:
+            raise Unavailable("the database is away")
+        # DBUtils makes and owns the connection. Its own cursors would repeat any statement that failed,
+        # an INSERT too whose reply was lost, and report the stored row as a duplicate: so the driver's
+        # cursor is used, and a broken connection is thrown away with its pool.
+        self._pool = PersistentDB(pymysql, ping=0, threadlocal=threading.local, **self._settings)
+        try:
+            self._cursor = self._pool.connection().dbapi_connection.cursor()
+        except pymysql.MySQLError as error:
+            raise self._away(error) from error
+        return self._cursor
 
     def _away(self, error: pymysql.MySQLError) -> Unavailable:
         """Note that MySQL cannot be reached: for a moment, requests are answered without trying."""

@@ -649,9 +649,8 @@ def check_moved(stopped: RunningStack, path: Path) -> None:
             shutil.rmtree(Folder(path).run, ignore_errors=True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_up_prints_the_address_and_a_signal_stops_all_it_has_started(
-    stopped: RunningStack, foreground: Callable[..., Foreground], number: signal.Signals
+def test_up_prints_the_address_and_sigterm_stops_all_it_has_started(
+    stopped: RunningStack, foreground: Callable[..., Foreground]
 ) -> None:
     """Printed as soon as it listens; in a file or a pipe, a line that is not flushed waits in a buffer."""
     address = f"rinha: listening on http://localhost:{stopped.port}; "
@@ -660,7 +659,7 @@ def test_up_prints_the_address_and_a_signal_stops_all_it_has_started(
     printed = soon(lambda: address in running.said(), seconds=5)
     answer = stopped.wire.ask("GET", "/contagem-pessoas")
 
-    running.process.send_signal(number)
+    running.process.terminate()
 
     assert running.process.wait(LONG) == 0, running.said()
     assert holders(stopped.data) == {}, "somebody outlives up"
@@ -670,7 +669,7 @@ def test_up_prints_the_address_and_a_signal_stops_all_it_has_started(
     assert printed, "the address was not printed before the end"
 
 
-def test_a_signal_while_it_starts_stops_up_and_all_it_has_started(
+def test_sigterm_while_it_starts_stops_up_and_all_it_has_started(
     stopped: RunningStack, foreground: Callable[..., Foreground]
 ) -> None:
     running = foreground()
@@ -688,6 +687,7 @@ def test_a_signal_while_it_starts_stops_up_and_all_it_has_started(
 
 
 def test_up_shows_a_live_line_on_a_terminal_where_ctrl_c_stops_it(foreground: Callable[..., Foreground]) -> None:
+    """The terminal makes SIGINT of it, for whoever is in the foreground: that is `up` alone, which stops the rest."""
     running = foreground(terminal=True)
     running.ready()
     until(lambda: f"listening on http://localhost:{running.home.port}; " in running.said(), say=running.said)
