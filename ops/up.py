@@ -153,8 +153,12 @@ class Stack:
         database.initialise(report)
         report("starting MySQL")
         mysql = self._add("mysql", database.command(), {})
-        database.prepare(mysql.is_alive)
-        _check_stop()
+
+        def is_starting() -> bool:
+            _check_stop()
+            return mysql.is_alive()
+
+        database.prepare(is_starting)
         instances = [f"api{number}" for number in range(1, self._instances + 1)]
         for instance in instances:
             environment = {

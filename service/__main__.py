@@ -29,7 +29,12 @@ def main() -> int:
 
     logging.basicConfig(level=config.log_level, format="%(asctime)s %(process)d %(levelname)s %(message)s")
     addresses = [config.address(number) for number in range(1, config.workers + 1)]
-    Supervisor(addresses, lambda: create_app(PeopleStore(config)), config.shutdown_timeout).run()
+    try:
+        supervisor = Supervisor(addresses, lambda: create_app(PeopleStore(config)), config.shutdown_timeout)
+    except OSError as error:
+        print(f"service: LISTEN is {config.listen}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    supervisor.run()
     return 0
 
 

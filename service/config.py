@@ -1,7 +1,7 @@
 """Every setting of the service, read once from the environment."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ class Config:
     db_port: int = 3306
     db_name: str = "rinha"
     db_user: str = "rinha"
-    db_password: str
+    db_password: str = field(repr=False)
     db_timeout: float = 1.0
     shutdown_timeout: float = 8.0
     log_level: str = "INFO"
@@ -33,7 +33,7 @@ class Config:
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
         """Return the settings in `env`; raise ConfigError for one that is missing or nonsense."""
-        given = {field.name: value for field in fields(cls) if (value := _value(env, field.name.upper())) is not None}
+        given = {one.name: value for one in fields(cls) if (value := _value(env, one.name.upper())) is not None}
         if "db_password" not in given:
             raise ConfigError("DB_PASSWORD or DB_PASSWORD_FILE must be set")
         return cls(**{name: _CHECKS.get(name, _text)(name.upper(), value) for name, value in given.items()})
@@ -56,10 +56,10 @@ def _text(name: str, value: str) -> str:
 
 
 def _listen(name: str, value: str) -> str:
-    host, separator, port = value.rpartition(":")
+    host, _, port = value.rpartition(":")
     if value.startswith("unix:/"):
         return value
-    if not host or not separator:
+    if not host or host == "unix" or ":" in host:
         raise ConfigError(f"{name} is neither HOST:PORT nor unix:/PATH: {value}")
     _port(name, port)
     return value

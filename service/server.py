@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 class Supervisor:
     """Keeps a worker serving on each of `addresses`; those with the same one share its socket.
 
-    `make_app` is called in each worker after the fork, so that no connection is shared.
+    `make_app` is called in each worker after the fork, so that no connection is shared. Raises
+    OSError for an address that cannot be had.
     """
 
     def __init__(self, addresses: Sequence[str], make_app: Callable[[], Any], shutdown_timeout: float) -> None:
@@ -37,20 +38,19 @@ class Supervisor:
         self._workers: dict[int, tuple[int, float]] = {}  # number and time of start, by process id
         self._pause = 0.0
         self._start_after = 0.0
+        self._bound = {address: _bind(address) for address in dict.fromkeys(addresses)}
+        paths = [address.removeprefix("unix:") for address in addresses if address.startswith("unix:")]
+        self._files = {path: os.stat(path) for path in paths}
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; then finish what is in flight, within the timeout."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
-        bound = {address: _bind(address) for address in dict.fromkeys(self._addresses)}
-        paths = [address.removeprefix("unix:") for address in bound if address.startswith("unix:")]
-        self._files = {path: os.stat(path) for path in paths}
-        self._sockets = list(bound.values())
-        log.info("serving on %s with %d workers", ", ".join(bound), len(self._addresses))
+        log.info("serving on %s with %d workers", ", ".join(self._bound), len(self._addresses))
         while True:
             missing = set(range(len(self._addresses))) - {number for number, _ in self._workers.values()}
             if time.monotonic() >= self._start_after:
                 for number in missing:
-                    self._start(number, bound[self._addresses[number]])
+                    self._start(number, self._bound[self._addresses[number]])
             wait = max(self._start_after - time.monotonic(), 0.01) if missing else 60.0
             arrived = signal.sigtimedwait(_AWAITED, wait)
             if arrived and arrived.si_signo != signal.SIGCHLD:
@@ -62,7 +62,7 @@ class Supervisor:
         parent = os.getpid()
         pid = os.fork()
         if not pid:
-            for other in self._sockets:
+            for other in self._bound.values():
                 if other is not listening:
                     other.close()
             _work(listening, self._make_app, parent, self._shutdown_timeout)
@@ -89,11 +89,11 @@ class Supervisor:
                 if os.path.samestat(os.stat(path), file):  # else a successor has taken the path over
                     os.unlink(path)
         queues = select.poll()
-        for listening in self._sockets:
+        for listening in self._bound.values():
             queues.register(listening, select.POLLIN)
         while queues.poll(0) and time.monotonic() < deadline:
             time.sleep(0.01)
-        for listening in self._sockets:
+        for listening in self._bound.values():
             if listening.family != socket.AF_UNIX:
                 listening.shutdown(socket.SHUT_RD)  # closes the port for all who share it
         for pid in self._workers:

@@ -57,7 +57,11 @@ class OverTheWire:
         connection = http.client.HTTPConnection("localhost", timeout=self._timeout)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(self._timeout)
-        connection.sock.connect(self._address)
+        try:
+            connection.sock.connect(self._address)
+        except OSError:
+            connection.close()
+            raise
         return connection
 
 

@@ -65,7 +65,8 @@ def test_only_the_load_balancer_publishes_a_port() -> None:
 
 
 def test_the_load_balancer_knows_every_worker_of_both_instances() -> None:
-    named = re.findall(r"^\s*server unix:(\S+) max_fails=0;$", (ROOT / "lb/nginx.conf").read_text(), re.MULTILINE)
+    configuration = (ROOT / "lb/nginx.conf").read_text()
+    named = re.findall(r"^\s*server unix:(\S+) max_fails=0 max_conns=200;$", configuration, re.MULTILINE)
     instances = [SERVICES[service]["environment"] for service in ("api1", "api2")]
     listening = [
         instance["LISTEN"].removeprefix("unix:").replace("%", str(number))

@@ -155,6 +155,10 @@ def test_a_folder_in_place_of_a_file_is_refused_by_name(tmp_path: Path) -> None:
         Config.from_env({"DB_PASSWORD_FILE": str(tmp_path)})
 
 
+def test_the_password_is_not_in_what_is_printed_of_the_settings() -> None:
+    assert "secret" not in repr(Config(db_password="secret"))
+
+
 def test_what_else_the_environment_holds_does_not_matter() -> None:
     assert Config.from_env({**SECRET, "PATH": "/bin", "WORKERS_MAX": "x", "workers": "x"}) == Config(
         db_password="secret"
@@ -168,6 +172,8 @@ def test_what_else_the_environment_holds_does_not_matter() -> None:
         ([], {}, "DB_PASSWORD"),
         ([], {"DB_PASSWORD_FILE": "/nowhere/password"}, "DB_PASSWORD_FILE"),
         (["--healthcheck"], {**SECRET, "LISTEN": "8080"}, "LISTEN"),
+        ([], {**SECRET, "LISTEN": "unix:/nowhere/api.sock"}, "/nowhere/api.sock: No such file"),
+        ([], {**SECRET, "LISTEN": "[::1]:8080"}, "LISTEN"),
     ],
 )
 def test_the_service_does_not_start_with_nonsense(words: list[str], environment: dict[str, str], name: str) -> None:
