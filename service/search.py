@@ -13,7 +13,7 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 TRIGRAM = 3  # ngram_token_size in db/my.cnf
-MOST_TRIGRAMS = 3  # more of them cost more lists to read than they rule out rows (docs/performance.md)
+MOST_TRIGRAMS = 3  # each more is one more list to read, and these rule out nearly all rows already
 
 # Letters and digits of ASCII and of the scripts whose letters MySQL's lexer knows for sure. The
 # underscore is left out, and so are ligatures, modifiers and whatever may count as punctuation.

@@ -14,9 +14,6 @@ from service.store import PeopleStore
 from tests.conftest import RunningStack, nickname, somebody
 from tests.faults.proxy import Fault, FaultProxy
 
-# PyMySQL leaves the socket of a refused connection to the garbage collector, which says so.
-pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket")
-
 TIMEOUT = 0.5  # seconds; what the service waits for a statement here
 
 
