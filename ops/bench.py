@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import platform
 import random
 import shutil
@@ -235,7 +236,7 @@ def _facts(plan: Plan, rows: int, most: int, faults: Sequence[str]) -> Facts:
         maximum=most,
         audit="; ".join(faults) or f"acknowledged = stored; {min(SEARCHED, rows):,} rows searched for and found",
         audit_passed=not faults,
-        machine=f"{model}, {len(_cpus())} CPUs, shared with the load generator",
+        machine=f"{model}, {os.cpu_count()} CPUs, shared with the load generator",
         commit=commit or "unknown",
         seed=plan.seed,
         versions={"Python": platform.python_version()},
@@ -246,10 +247,6 @@ def _facts(plan: Plan, rows: int, most: int, faults: Sequence[str]) -> Facts:
             "workers": f"{plan.workers} per instance",
         },
     )  # fmt: skip
-
-
-def _cpus() -> list[str]:
-    return [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("processor")]
 
 
 def _write(folder: Path, run: Run, samples: Samples, facts: Facts) -> None:
