@@ -12,13 +12,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pymysql
+
 from db.server import Database, DatabaseError
-from ops import client
+from ops import client, explain
 from ops.bench import Plan, bench
 from ops.folder import ROOT, Folder, OperatorError
 from ops.limits import divide
 from ops.packages import PackagesError, run_where_bjoern_builds
 from ops.processes import usage
+from ops.seed import load
 from ops.up import Stack
 
 
@@ -61,7 +64,11 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="as JSON")
     sql = add("sql", _sql, "open the mysql client on the running database")
     sql.add_argument("-e", "--execute", metavar="STATEMENTS", help="run these and leave")
-    for command in (up, down, status, sql):
+    seed = add("seed", _seed, "load realistic people into the running database")
+    seed.add_argument("count", type=int, metavar="N", help="how many; those of an earlier call count too")
+    explanation = add("explain", _explain, "show how the running database is searched for a term")
+    explanation.add_argument("term")
+    for command in (up, down, status, sql, seed, explanation):
         command.add_argument("--port", type=_port, default=9999, help="the port of the stack (default: 9999)")
         command.add_argument("--data", type=Path, metavar="DIR", help="the data folder (default: .rinha/PORT)")
 
@@ -211,6 +218,38 @@ def _sql(arguments: argparse.Namespace) -> None:
     if arguments.execute is not None:
         command += ["-e", arguments.execute]
     os.execv(command[0], command)
+
+
+def _seed(arguments: argparse.Namespace) -> None:
+    folder = Folder.chosen(arguments.data, arguments.port)
+    folder.running()
+    started = time.monotonic()
+    shown = 0.0
+
+    def show(there: int, loaded: int) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if there < arguments.count and now - shown < (0.2 if sys.stdout.isatty() else 10):
+            return
+        shown = now
+        bar = "#" * int(30 * there / arguments.count)
+        rate = loaded / (now - started)
+        _report(f"[{bar:<30}] {there:,} of {arguments.count:,} people, {rate:,.0f} a second")
+
+    try:
+        load(Database.of(folder, _report).socket, arguments.count, show)
+    except pymysql.MySQLError as error:
+        raise OperatorError(f"MySQL: {error}; call it again to go on") from None
+    finally:
+        if sys.stdout.isatty():
+            print()
+
+
+def _explain(arguments: argparse.Namespace) -> None:
+    folder = Folder.chosen(arguments.data, arguments.port)
+    folder.running()
+    database = Database.of(folder, _report)
+    print(explain.text(explain.explain(database.socket, database.password_file, arguments.term)))
 
 
 def _test(arguments: Sequence[str]) -> int:

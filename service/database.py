@@ -13,7 +13,7 @@ from pymysql.converters import encoders
 from pymysql.cursors import Cursor
 
 from service.config import Config
-from service.errors import Unavailable
+from service.errors import TookTooLong, Unavailable
 
 PAUSE = 0.2  # seconds in which nothing is tried after MySQL was found to be away
 
@@ -39,6 +39,7 @@ class Database:
 
     def __init__(self, config: Config) -> None:
         self._timeout = config.db_timeout
+        self.bound = int(config.db_timeout * 900)  # milliseconds that MySQL may work on a SELECT
         self._away_until = 0.0
         address: dict[str, Any] = (
             # On a socket of the same host, TLS would only cost (PyMySQL takes it wherever it is offered).
@@ -57,7 +58,8 @@ class Database:
             "connect_timeout": config.db_timeout / 2,
             "read_timeout": config.db_timeout,
             "write_timeout": config.db_timeout,
-            "init_command": f"SET SESSION max_execution_time = {int(config.db_timeout * 900)}",
+            # MySQL stops what takes longer itself, before the reply is given up here. Table statistics come fresh.
+            "init_command": f"SET max_execution_time = {self.bound}, information_schema_stats_expiry = 0",
         }
         self._cursor: Cursor | None = None
 
@@ -135,7 +137,7 @@ def _reply_was_lost(error: Exception) -> bool:
 
 
 def _unavailable(error: pymysql.MySQLError) -> Unavailable:
-    log.warning("MySQL: %s", error)
     if error.args[:1] == (ER.QUERY_TIMEOUT,):
-        return Unavailable("the search took too long and was stopped")
+        return TookTooLong("the search took too long and was stopped")
+    log.warning("MySQL: %s", error)
     return Unavailable("the database did not answer in time, or answered with an error")

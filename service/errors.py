@@ -62,3 +62,7 @@ class Unavailable(ServiceError):
     status = 503
     title = "Service Unavailable"
     retry_after = 1
+
+
+class TookTooLong(Unavailable):
+    """MySQL stopped a search at its time bound."""

@@ -1,52 +1,125 @@
-"""A search term to a plan: what full text narrows to, and the pattern that decides.
+"""A search term to a plan: which words full text narrows with, which pattern decides, and what comes first.
 
-Why the plan cannot miss: a row that contains the term contains, character by character, each
-trigram of the term, where "contains" means equal under the collation. The ngram parser makes a
-token of every three neighbouring word characters of a row, and compares tokens under the same
-collation. So a row without one of the trigrams cannot match, and among the rows that have them
-all LIKE decides. Only trigrams of characters that both sides of MySQL's full text (the parser of
-documents and the lexer of queries) take for word characters may be used.
+Why the plan cannot miss: the search column holds a person's fields as one word (db/schema.sql), so the ngram
+parser makes a token of every three neighbouring characters in it. A row that contains the term contains,
+character by character, each piece of the term, where "contains" means equal under the collation; tokens are
+compared under the same collation. So a row without one of the pieces cannot match, and among the rows that have
+them LIKE decides, on the fields themselves. A piece may hold only characters that MySQL's lexer of queries takes
+for parts of words, and "_", which stands for all ASCII punctuation on both sides.
+
+Full text reads the whole list of every piece, however many rows are wanted: for what is frequent, a scan that
+ends at the fiftieth hit is faster by far. A sample of the table tells which; it decides about time alone.
 """
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 from unicodedata import normalize
 
+LIMIT = 50
 TRIGRAM = 3  # ngram_token_size in db/my.cnf
 MOST_TRIGRAMS = 3  # each more is one more list to read, and these rule out nearly all rows already
+STEP = 1.5  # microseconds to scan a row, and to read an entry of a list: measured, docs/search.md
+CHECK = 12  # steps to fetch a row that full text found, from memory or from disk, and to compare it
+START = 150  # steps that full text costs before it has read anything
 
-# Letters and digits of ASCII and of the scripts whose letters MySQL's lexer knows for sure. The
-# underscore is left out, and so are ligatures, modifiers and whatever may count as punctuation.
-_WORD_RUN = re.compile(
-    "[0-9A-Za-z"
+# Letters and digits of ASCII and of the scripts whose letters MySQL's lexer knows for sure. Ligatures, modifiers
+# and whatever may count as punctuation are left out.
+_SAFE = re.compile(
+    "[0-9A-Za-z_"
     "À-ÖØ-öø-ɏ"  # Latin-1 and Extended-A, -B
     "Α-ΡΣ-Ωα-ω"  # Greek
     "А-яЀ-Џѐ-џ"  # Cyrillic
-    "ぁ-ゔァ-ヺ一-鿋가-힣"  # kana, CJK, Hangul
-    "]{3,}"
+    "ぁ-ゔァ-ヺ一-龥가-힣"  # kana, CJK as far as it knows them, Hangul
+    "]+"
 )
+_PUNCTUATION = {code: "_" for code in range(128) if not chr(code).isalnum()}
+_ACCENTS = re.compile("[\u0300-\u036f]")
 _LIKE_SPECIAL = re.compile(r"([\\%_])")
 
 
 class Plan(NamedTuple):
-    """`trigrams` that every match holds (none: full text cannot help) and the LIKE `pattern`."""
+    """How to find the rows that contain a term.
 
-    trigrams: list[str]
+    `words` is what full text narrows with (empty: it cannot help), `pattern` what LIKE decides with, `cost` what
+    full text takes, in milliseconds, about. Where a scan comes `scan_first`, it is given up after as long.
+    """
+
+    words: str
     pattern: str
+    cost: int
+    scan_first: bool
 
 
-def plan(term: str) -> Plan:
-    """Return how to find the rows that contain `term`."""
+class Sample:
+    """Some rows of the search column, of a table of `total` rows: says how frequent a piece is, about."""
+
+    def __init__(self, rows: Sequence[str] = (), total: int = 0) -> None:
+        self.total = total
+        self._rows = max(len(rows), 1)
+        self.resolution = 1 / len(rows) if rows else 0.0  # what is rarer may not be in the sample
+        self._text = _fold("\n".join(rows))
+        self._trigrams = Counter(
+            trigram for row in self._text.split("\n") for trigram in {row[n : n + TRIGRAM] for n in range(len(row) - 2)}
+        )
+
+    def share(self, piece: str) -> float:
+        """Return about what share of the rows has `piece`; 0 if none of the sample has."""
+        piece = _fold(piece)
+        found = self._trigrams[piece] if len(piece) == TRIGRAM else self._text.count(piece)
+        return min(found / self._rows, 1.0)
+
+
+def plan(term: str, sample: Sample) -> Plan:
+    """Return how to find the rows that contain `term`, fastest as far as `sample` tells."""
     term = normalize("NFC", term)
-    trigrams = [
-        run[start : start + TRIGRAM] for run in _WORD_RUN.findall(term) for start in range(len(run) - TRIGRAM + 1)
-    ]
-    return Plan(_spread(trigrams), "%" + _LIKE_SPECIAL.sub(r"\\\1", term) + "%")
+    plain = term.translate(_PUNCTUATION)
+    runs = _SAFE.findall(plain)
+    trigrams = _trigrams(runs)
+    shares = {piece: sample.share(piece) for piece in trigrams or runs}
+    rarest = min(shares.values(), default=1.0)
+    share = sample.share(plain) if rarest else 0.0  # of the rows that match
+    if share or not trigrams:
+        pieces = [piece for piece in shares if shares[piece] == rarest][:1]
+    else:
+        pieces = _spread([piece for piece in shares if shares[piece] <= CHECK * max(rarest, sample.resolution)])
+    candidates = sample.total * rarest * min(1.0, LIMIT / (sample.total * share) if share else 1.0)
+    full_text = START + sample.total * sum(shares[piece] for piece in pieces) + CHECK * candidates
+    scan = min(LIMIT / share, sample.total) if share else sample.total
+    return Plan(
+        _required(pieces) if trigrams else " ".join(f"+{piece}*" for piece in pieces),
+        "%" + _LIKE_SPECIAL.sub(r"\\\1", term) + "%",
+        cost=1 + int(full_text * STEP / 1000),
+        scan_first=scan < full_text or not pieces,
+    )
 
 
-def _spread(trigrams: list[str]) -> list[str]:
+def witness(row: str, sample: Sample) -> str:
+    """Return words that find a row by its search column, among few others; empty if it has no trigram."""
+    shares = {piece: sample.share(piece) for piece in _trigrams(_SAFE.findall(row))}
+    rarest = min(shares.values(), default=0.0)
+    return _required(_spread([piece for piece in shares if shares[piece] == rarest]))
+
+
+def _trigrams(runs: list[str]) -> list[str]:
+    return [run[start : start + TRIGRAM] for run in runs for start in range(len(run) - TRIGRAM + 1)]
+
+
+def _required(trigrams: list[str]) -> str:
+    return " ".join(f'+"{trigram}"' for trigram in trigrams)
+
+
+def _spread(pieces: list[str]) -> list[str]:
     """Pick a few that lie far apart: neighbours share two letters and rule out much the same rows."""
-    if len(trigrams) <= MOST_TRIGRAMS:
-        return trigrams
-    last = len(trigrams) - 1
-    return [trigrams[last * place // (MOST_TRIGRAMS - 1)] for place in range(MOST_TRIGRAMS)]
+    if len(pieces) <= MOST_TRIGRAMS:
+        return pieces
+    last = len(pieces) - 1
+    return [pieces[last * place // (MOST_TRIGRAMS - 1)] for place in range(MOST_TRIGRAMS)]
+
+
+def _fold(text: str) -> str:
+    """Fold case and accents, nearly as the collation does: for estimates only."""
+    if text.isascii():
+        return text.lower()
+    return _ACCENTS.sub("", normalize("NFKD", text)).casefold()

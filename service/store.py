@@ -2,24 +2,16 @@
 
 from service.config import Config
 from service.database import Database, DuplicateKey, Row
-from service.errors import NicknameTaken, Unavailable
-from service.person import Person, has_control_character
-from service.search import plan
+from service.errors import NicknameTaken, TookTooLong, Unavailable
+from service.finder import PERSON, Finder, Step
+from service.person import Person
+from service.search import Plan
 
-SCHEMA = "schema 1"  # the comment of the table in db/schema.sql
-SEARCH_LIMIT = 50
+SCHEMA = "schema 2"  # the comment of the table in db/schema.sql
 
-# A person comes as one column, since each column of an answer costs the client as much as a row. Unit
-# separators part the fields: no field has a control character, and CONCAT_WS leaves a NULL stack out.
-_PERSON = "CONCAT_WS(CHAR(31 USING utf8mb4), HEX(id), apelido, nome, nascimento, stack)"
 # An id goes as X'…', in hexadecimal: the driver escapes bytes one by one.
 _INSERT = "INSERT INTO pessoas (id, apelido, nome, nascimento, stack) VALUES (X%s, %s, %s, %s, %s)"
-_BY_ID = f"SELECT {_PERSON} FROM pessoas WHERE id = X%s"
-_BY_SCAN = f"SELECT {_PERSON} FROM pessoas WHERE busca LIKE %s LIMIT {SEARCH_LIMIT}"
-_BY_TRIGRAMS = (
-    f"SELECT {_PERSON} FROM pessoas "
-    f"WHERE MATCH (busca) AGAINST (%s IN BOOLEAN MODE) AND busca LIKE %s LIMIT {SEARCH_LIMIT}"
-)
+_BY_ID = f"SELECT {PERSON} FROM pessoas WHERE id = X%s"
 _COUNT = "SELECT COUNT(*) FROM pessoas"
 _SCHEMA = "SELECT table_comment FROM information_schema.tables WHERE table_schema = %s AND table_name = 'pessoas'"
 
@@ -33,6 +25,7 @@ class PeopleStore:
     def __init__(self, config: Config) -> None:
         self._database = Database(config)
         self._name = config.db_name
+        self._finder = Finder(self._database, config.db_name)
 
     def add(self, person: Person) -> None:
         """Store `person`, durably; raise NicknameTaken if another person has the nickname."""
@@ -50,16 +43,21 @@ class PeopleStore:
         return _person(rows[0]) if rows else None
 
     def search(self, term: str) -> list[Person]:
-        """Return at most 50 people with `term` in a field, all of them if there are fewer."""
-        if has_control_character(term):
-            return []  # nobody's field has one, but the text that joins the fields does
-        trigrams, pattern = plan(term)
-        if trigrams:
-            words = " ".join(f'+"{trigram}"' for trigram in trigrams)
-            rows = self._database.read(_BY_TRIGRAMS, (words, pattern))
-        else:
-            rows = self._database.read(_BY_SCAN, (pattern,))
-        return [_person(row) for row in rows]
+        """Return at most 50 people with `term` in a field, all of them if there are fewer.
+
+        Raises TookTooLong if that cannot be done in `Config.db_timeout`.
+        """
+        return [_person(row) for row in self._finder.find(term)]
+
+    def explain(self, term: str) -> tuple[Plan, list[Step], list[Person]]:
+        """Return the plan for `term`, the statements that took, and what `search` returns: nobody if it was stopped."""
+        steps: list[Step] = []
+        planned = self._finder.plan(term)  # takes a sample of the table, which a search mostly finds there
+        try:
+            rows = self._finder.find(term, steps.append)
+        except TookTooLong:
+            rows = []
+        return planned, steps, [_person(row) for row in rows]
 
     def count(self) -> int:
         """Return the number of people at this moment."""

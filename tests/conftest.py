@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,9 +81,16 @@ def somebody(**fields: Any) -> Person:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    running = RunningStack(free_port(), tmp_path_factory.mktemp("stack"))
-    started = running.rinha("up", "--detach", timeout=300)
-    assert started.returncode == 0, started.stdout + started.stderr
+    with started(tmp_path_factory.mktemp("stack")) as running:
+        yield running
+
+
+@contextmanager
+def started(data: Path) -> Iterator[RunningStack]:
+    """Start a stack on a data folder, and stop it."""
+    running = RunningStack(free_port(), data)
+    said = running.rinha("up", "--detach", timeout=300)
+    assert said.returncode == 0, said.stdout + said.stderr
     yield running
     stopped = running.rinha("down")
     assert stopped.returncode == 0, stopped.stderr

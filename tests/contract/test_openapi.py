@@ -33,7 +33,8 @@ from service.person import (
     parse_person,
 )
 from service.resources import BODY_LIMIT
-from service.store import SEARCH_LIMIT, PeopleStore
+from service.search import LIMIT
+from service.store import PeopleStore
 from tests.contract import table
 
 API: dict[str, Any] = yaml.safe_load(OPENAPI.read_bytes())
@@ -54,7 +55,7 @@ class FakeStore:
         return Person(identifier, "ana", "Ana", "2000-01-01", None) if any(identifier) else None
 
     def search(self, term: str) -> list[Person]:
-        return [Person(new_id(), "josé", "José", "2000-01-01", ["C#"])] * SEARCH_LIMIT
+        return [Person(new_id(), "josé", "José", "2000-01-01", ["C#"])] * LIMIT
 
     def count(self) -> int:
         return 46410
@@ -314,8 +315,8 @@ def test_the_limit_of_a_body_is_that_of_nginx() -> None:
 def test_a_search_answers_as_many_as_the_store_looks_for(dialect: Dialect) -> None:
     found = API["paths"][dialect.people]["get"]["responses"]["200"]
 
-    assert found["content"]["application/json"]["schema"]["maxItems"] == SEARCH_LIMIT
-    assert f"At most {SEARCH_LIMIT} people" in found["description"]
+    assert found["content"]["application/json"]["schema"]["maxItems"] == LIMIT
+    assert f"At most {LIMIT} people" in found["description"]
 
 
 @DIALECTS

@@ -26,6 +26,7 @@ import pytest
 from ops.folder import ROOT
 from ops.processes import members, usage
 from service.config import Config
+from service.store import SCHEMA
 from tests.client import Answer, OverTheWire, post
 from tests.conftest import RunningStack, free_port, nickname
 
@@ -575,7 +576,7 @@ def test_an_instance_is_not_ready_for_another_schema(start: Start, root: Root, o
     assert instance.ask("/health/live").status == 200
     assert "schema 99" in check_away(instance.ask("/health/ready"))
 
-    root.do(f"ALTER TABLE {other_database}.pessoas COMMENT = 'schema 1'")
+    root.do(f"ALTER TABLE {other_database}.pessoas COMMENT = '{SCHEMA}'")
 
     assert instance.ask("/health/ready").status == 200
 

@@ -30,7 +30,7 @@ import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """
-COMMANDS = {"up", "down", "status", "sql", "test", "create", "get", "search", "count"}
+COMMANDS = {"up", "down", "status", "sql", "seed", "explain", "test", "create", "get", "search", "count"}
 
 
 def soon(condition: Callable[[], object], seconds: float) -> bool:

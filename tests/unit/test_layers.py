@@ -17,11 +17,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "document": {"errors"},
     "person": {"errors"},
     "database": {"config", "errors"},
-    "store": {"config", "database", "errors", "person", "search"},
+    "finder": {"database", "errors", "person", "search"},
+    "store": {"config", "database", "errors", "finder", "person", "search"},
     "resources": {"document", "errors", "person", "store"},
     "app": {"errors", "person", "resources", "store"},
     "server": set(),
-    "__main__": {"app", "config", "server", "store"},
+    "__main__": {"app", "config", "person", "server", "store"},
 }
 
 # Who may know a library, where not everybody may.
@@ -33,7 +34,7 @@ OWNERS: dict[str, set[str]] = {
     "ujson": {"document", "resources"},
 }
 
-MOST_MODULES = 11
+MOST_MODULES = 12
 MOST_LINES = 150
 
 SERVICE = sorted((ROOT / "service").glob("**/*.py"))

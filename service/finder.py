@@ -1,0 +1,145 @@
+"""Finds rows of the table by plan: by scan or by full text, and whole even while InnoDB merges its index."""
+
+import contextlib
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from service.database import Database, Row
+from service.errors import TookTooLong
+from service.person import has_control_character
+from service.search import LIMIT, Plan, Sample, plan, witness
+
+SAMPLE_HOLDS = 15  # seconds after which the table is looked at again
+SAMPLE_RUN = 50  # neighbouring rows that a sample takes from each place
+WITNESS_HOLDS = 0.25  # seconds; InnoDB merges after 8 MB of words, some 20,000 rows: not two times within that
+MERGE_OVER = 10  # seconds after the last insert in which a merge has long begun and ended
+MERGE_PAUSE = 0.005  # seconds in which a merge is committed, mostly
+
+# A person comes as one column, since each column of an answer costs the client as much as a row. Unit
+# separators part the fields: no field has a control character, and CONCAT_WS leaves a NULL stack out.
+PERSON = "CONCAT_WS(CHAR(31 USING utf8mb4), HEX(id), apelido, nome, nascimento, stack)"
+_CONTAINS = "CONCAT_WS('\\n', apelido, nome, stack) COLLATE utf8mb4_0900_ai_ci LIKE %s"
+_BY_SCAN = f"SELECT {{hint}} {PERSON} FROM pessoas WHERE {_CONTAINS} LIMIT {LIMIT}"
+_BY_WORDS = (
+    f"SELECT {PERSON} FROM pessoas WHERE MATCH (busca) AGAINST (%s IN BOOLEAN MODE) AND {_CONTAINS} LIMIT {LIMIT}"
+)
+_BY_WORDS_OR_ID = (
+    f"SELECT {{hint}} CONCAT_WS(CHAR(31 USING utf8mb4), {_CONTAINS}, {PERSON}) FROM pessoas "
+    f"WHERE MATCH (busca) AGAINST (%s IN BOOLEAN MODE) AND ({_CONTAINS} OR id = X%s) LIMIT {LIMIT + 1}"
+)
+_NEWEST = "SELECT CONCAT(HEX(id), busca) FROM pessoas ORDER BY id DESC LIMIT 1"
+_TOTAL = (
+    "SELECT COALESCE(MAX(table_rows), 0) FROM information_schema.tables "
+    "WHERE table_schema = %s AND table_name = 'pessoas'"
+)
+_ENDS = "SELECT COALESCE(HEX(MIN(id)), 0), COALESCE(HEX(MAX(id)), 0) FROM pessoas"
+_FROM = f"(SELECT busca FROM pessoas WHERE id >= X%s LIMIT {SAMPLE_RUN})"
+
+Trace = Callable[["Step"], None]
+
+
+class Step(NamedTuple):
+    """A statement that a search needed, with its values: the seconds it took, its rows (None: it was stopped)."""
+
+    statement: str
+    values: tuple[str, ...]
+    seconds: float
+    rows: int | None
+
+
+class Finder:
+    """Finds rows, each as one column `PERSON`. Every method raises Unavailable when MySQL does not answer."""
+
+    def __init__(self, database: Database, database_name: str) -> None:
+        self._database = database
+        self._name = database_name
+        self._sample = Sample()
+        self._sample_holds_until = 0.0
+        self._witness = ("", "")
+        self._witness_holds_until = 0.0
+
+    def find(self, term: str, trace: Trace = lambda step: None) -> Sequence[Row]:
+        """Return at most 50 rows that contain `term` in a field, all of them if there are fewer.
+
+        Raises TookTooLong if that cannot be done in the time for one statement. `trace` is told each statement.
+        """
+        if has_control_character(term):
+            return []  # nobody's field has one, but the text that joins the fields does
+        words, pattern, cost, scan_first = self.plan(term)
+        deadline = time.monotonic() + self._database.bound / 1000
+        if scan_first:
+            try:
+                until = min(deadline, time.monotonic() + cost / 1000) if words else deadline
+                return self._read(_BY_SCAN, (pattern,), until, trace)
+            except TookTooLong:
+                if until == deadline:
+                    raise
+        return self._by_words(words, pattern, deadline, trace)
+
+    def plan(self, term: str) -> Plan:
+        """Return how `find` would find `term`."""
+        return plan(term, self._fresh_sample())
+
+    def _by_words(self, words: str, pattern: str, deadline: float, trace: Trace) -> Sequence[Row]:
+        """Search by full text; where fewer than 50 are found, make sure that the index was whole.
+
+        When InnoDB merges its cache of new words into the index, it empties the cache a moment before the merged
+        can be seen: a search then misses rows that were committed long before. So it is done once more, for the
+        newest row too. If that is found, then either in the cache, and the first search was before the merge; or
+        in the index, and the second one has seen all that was merged, as it reads the index as of one moment.
+        """
+        rows = self._read(_BY_WORDS, (words, pattern), deadline, trace)
+        while len(rows) < LIMIT:
+            identifier, newest = self._fresh_witness()
+            if not newest:
+                break
+            values = (pattern, f"({words}) ({newest})", pattern, identifier)
+            again = self._read(_BY_WORDS_OR_ID, values, deadline, trace)
+            found = {row[0][2:]: None for row in again if row[0][0] == "1"}
+            if any(row[0].startswith(identifier, 2) for row in again) or len(found) >= LIMIT:
+                return [(person,) for person in dict.fromkeys((*(row[0] for row in rows), *found))][:LIMIT]
+            self._witness_holds_until = 0.0
+            time.sleep(MERGE_PAUSE)
+        return rows
+
+    def _fresh_witness(self) -> tuple[str, str]:
+        """Return the id of the newest row and words that find it; no words if nothing was inserted lately."""
+        if time.monotonic() > self._witness_holds_until:
+            self._witness_holds_until = time.monotonic() + WITNESS_HOLDS
+            self._witness = ("", "")
+            for (row,) in self._database.read(_NEWEST):
+                identifier, text = row[:32], row[32:]
+                if time.time() - int(identifier[:12], 16) / 1000 < MERGE_OVER:
+                    self._witness = (identifier, witness(text, self._sample))
+        return self._witness
+
+    def _read(self, statement: str, values: tuple[str, ...], deadline: float, trace: Trace) -> Sequence[Row]:
+        """Return the rows of a statement that MySQL stops at `deadline`."""
+        rows: Sequence[Row] | None = None
+        started = time.monotonic()
+        statement = statement.format(hint=f"/*+ MAX_EXECUTION_TIME({max(1, int((deadline - started) * 1000))}) */")
+        try:
+            rows = self._database.read(statement, values)
+            return rows
+        finally:
+            trace(Step(statement, values, time.monotonic() - started, None if rows is None else len(rows)))
+
+    def _fresh_sample(self) -> Sample:
+        """Return a sample of the table, a new one if the table has grown by a quarter since."""
+        if time.monotonic() > self._sample_holds_until:
+            self._sample_holds_until = time.monotonic() + SAMPLE_HOLDS
+            total = int(self._database.read(_TOTAL, (self._name,))[0][0])
+            if not 0.75 * self._sample.total <= total <= 1.25 * self._sample.total:
+                self._take_sample(total)
+        return self._sample
+
+    def _take_sample(self, total: int) -> None:
+        first, last = (int(end, 16) for end in self._database.read(_ENDS)[0])
+        count = math.ceil(1.3 * math.sqrt(total) / SAMPLE_RUN)
+        starts = [f"{random.randint(first, last):032x}" for _ in range(count)]  # noqa: S311
+        with contextlib.suppress(TookTooLong):  # then the old one must do for now
+            rows = self._database.read(" UNION ALL ".join([_FROM] * count), starts) if count else []
+            self._sample = Sample([row[0] for row in rows], total)

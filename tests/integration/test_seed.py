@@ -1,0 +1,110 @@
+"""`./rinha seed` loads exactly as many people as asked for, however often; `./rinha explain` tells what searches do."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from itertools import islice
+
+import pytest
+
+from ops.crowd import BLOCK, Somebody, block
+from ops.explain import text
+from ops.folder import ROOT
+from service.person import Person
+from service.store import PeopleStore
+from tests.conftest import RunningStack, somebody
+
+
+def crowd(first: int, last: int) -> list[Somebody]:
+    return [person for number in range(last // BLOCK + 1) for person in block(number)][first:last]
+
+
+@pytest.fixture(scope="module")
+def taken(store: PeopleStore) -> Person:
+    """Somebody who had the nickname of one of the crowd before."""
+    person = somebody(nickname=crowd(1234, 1235)[0].nickname)
+    store.add(person)
+    return person
+
+
+def test_people_are_loaded_once_and_nobody_is_replaced(stack: RunningStack, store: PeopleStore, taken: Person) -> None:
+    before = store.count()
+    for wanted, there in ((600, 600), (600, 600), (1500, 1499), (2100, 2099)):
+        said = stack.rinha("seed", str(wanted))
+
+        assert said.returncode == 0, said.stderr
+        assert f"{wanted:,} of {wanted:,} people" in said.stdout
+        assert store.count() == before + there
+    assert store.get(taken.id) == taken
+
+
+def test_a_stopped_load_is_taken_up_again(stack: RunningStack, store: PeopleStore, taken: Person) -> None:
+    assert stack.rinha("seed", "2100").returncode == 0
+    before = store.count()
+    command = [sys.executable, "-m", "ops", "seed", "8100", "--port", str(stack.port), "--data", str(stack.data)]
+    for signal_number in (signal.SIGINT, signal.SIGKILL):
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        counted = store.count()
+        while store.count() == counted and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal_number)
+        assert b"Traceback" not in process.communicate()[1]
+    assert store.count() < before + 6000, "it was not stopped half way"
+
+    assert stack.rinha("seed", "8100").returncode == 0
+
+    assert store.count() == before + 6000
+
+
+def test_the_loaded_are_found_and_as_they_were_made(stack: RunningStack, store: PeopleStore, taken: Person) -> None:
+    assert stack.rinha("seed", "2100").returncode == 0
+    for person in (*crowd(0, 20), *crowd(1235, 1255)):
+        found = {person.nickname: person for person in store.search(person.nickname)}[person.nickname]
+
+        assert found[1:] == tuple(person)
+
+
+def test_the_crowd_is_always_the_same_and_without_doubles() -> None:
+    people = crowd(0, 20_000)
+
+    assert list(islice(block(7), 3)) == people[7 * BLOCK : 7 * BLOCK + 3]
+    assert len({person.nickname for person in people}) == len(people)
+    assert max(len(person.nickname) for person in people) <= 32
+    assert max(len(person.name) for person in people) <= 100
+    share = sum("Maria" in person.name for person in people) / len(people)
+    assert 0.1 < share < 0.25
+    assert {type(person.skills) for person in people} == {list, type(None)}
+
+
+def test_explain_shows_statements_that_can_be_run(stack: RunningStack, taken: Person) -> None:
+    assert stack.rinha("seed", "2100").returncode == 0
+    for term in ("Silva", "D'Ávila 100%", "C#", '"'):
+        said = stack.rinha("explain", term)
+
+        assert said.returncode == 0, said.stderr
+        assert said.stdout.startswith("plan: ")
+        rows, statement = re.findall(r"^\d\. (\d+) rows in [\d.]+ ms\n +(SELECT .*;)$", said.stdout, re.MULTILINE)[-1]
+        assert len(stack.sql(statement)) == int(rows)
+    assert "Silva" in stack.rinha("explain", "silva").stdout.splitlines()[-1]
+    assert stack.rinha("explain", taken.nickname * 3).stdout.endswith("nobody found\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "scan_first", "said"),
+    [
+        ('+"ana"', False, 'plan: the full-text index narrows with +"ana", LIKE %ana% decides'),
+        ('+"ana"', True, "plan: a scan with LIKE %ana% for at most 7 ms; if that is not enough, the full-text index"),
+        ("", True, "plan: a scan with LIKE %ana%; no part of the term is in the full-text index"),
+    ],
+)
+def test_each_kind_of_plan_is_told(words: str, scan_first: bool, said: str) -> None:
+    plan = {"words": words, "pattern": "%ana%", "cost": 7, "scan_first": scan_first}
+    step = {"statement": "SELECT %s", "values": ["%ana%"], "seconds": 0.9, "rows": None}
+
+    told = text(json.loads(json.dumps({"plan": plan, "steps": [step], "people": []})))
+
+    assert told.startswith(said)
+    assert "1. stopped at its time in 900.0 ms\n   SELECT '%ana%';" in told

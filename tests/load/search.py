@@ -1,0 +1,103 @@
+"""Times searches over a fixed mix of terms on people of `./rinha seed`, next to the plain scan, and prints a table.
+
+    PYTHONPATH=. .venv/bin/python -m tests.load.search .rinha/9999
+
+The first pass after a start of MySQL is the cold one. Times are of the store, in milliseconds: HTTP is not in them.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pymysql
+
+from service.config import Config
+from service.errors import Unavailable
+from service.finder import _BY_SCAN
+from service.person import Person, new_id
+from service.store import PeopleStore
+
+MIX = {
+    "frequent": ["silva", "maria", "python", "santos", "javascript", "docker", "josé", "ana", "OLIVEIRA", "react"],
+    "names": ["wanderley", "zulmira", "kowalczyk", "ubirajara", "bittencourt", "elizabeth", "tanaka", "müller"],
+    "rare": ["szymański", "xênia", "albuquerque-m", "suede", "nilcilene", "elizabeth zanetti", "rley_1", "wojcie"],
+    "missing": ["zzzzzz", "qwerty", "foobarbaz", "xylophone", "wxyz", "jjj", "brontë", "anna-maria"],
+    "one letter": ["a", "z", "ç", "7", "w", "ж"],
+    "two letters": ["ão", "wa", "xê", "zz", "qz", "kq", "9z", "ny"],
+    "two words": [
+        "maria silva", "joão da silva", "ubirajara nakamura", "washington bittencourt", "zulmira tanaka",
+        "raquel nakamura", "kleber magalhães", "wesley schmidt",
+    ],
+    "punctuated": ["c#", "c++", "f#", ".net", "node.js", "asp.net", "t++", "d'ávila", "objective-c", "vue.js"],
+    "the contest's": [
+        "kDmPFKfqOX", "hFrO", "WnE", "RdJ", "oLFVQEnOBFAl xYz", "Tga", "wbq", "dJ", "gKw HbZ", "QpLmTrSvXyZaBcDe",
+    ],
+}  # fmt: skip
+
+
+def main() -> None:
+    """Print the table for the database of a data folder."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="the data folder of a running stack")
+    parser.add_argument("--passes", type=int, default=3)
+    parser.add_argument("--scan-every", type=int, default=1, metavar="N", help="compare each Nth term with a scan")
+    arguments = parser.parse_args()
+    settings = {"db_socket": str(arguments.folder.absolute() / "run/mysql.sock")}
+    password = (arguments.folder / "db_password").read_text()
+    store = PeopleStore(Config(**settings, db_password=password))  # type: ignore[arg-type]
+    terms = [(kind, term) for kind, some in MIX.items() for term in some]
+    stopped: set[str] = set()
+
+    def search(term: str) -> None:
+        try:
+            store.search(term)
+        except Unavailable:
+            stopped.add(term)
+
+    sample = timed(search, "a sample is taken with the first search")
+    times = [[timed(search, term) for _, term in terms] for _ in range(arguments.passes)]
+    print(f"first search, with the sample: {sample:.0f} ms")
+    show("first pass", times[0])
+    show("later passes", [one for some in times[1:] for one in some])
+    for kind in MIX:
+        show(f"  {kind}", [some[n] for some in times[1:] for n, (its, _) in enumerate(terms) if its == kind])
+    worst = sorted(((some[n], term) for some in times[1:] for n, (_, term) in enumerate(terms)), reverse=True)
+    print("slowest:", ", ".join(f"{term} {one:.0f}" for one, term in worst[:6]), "stopped:", sorted(stopped) or "none")
+
+    root = pymysql.connect(
+        unix_socket=settings["db_socket"], user="root", database="rinha", charset="utf8mb4", autocommit=True,
+        ssl_disabled=True, conv=pymysql.converters.encoders,
+    ).cursor()  # fmt: skip
+    some = terms[:: arguments.scan_every]
+    scans = [timed(lambda t: root.execute(_BY_SCAN.format(hint=""), (f"%{t}%",)), term) for _, term in some]
+    ours = [statistics.mean(times[p][terms.index(one)] for p in range(1, arguments.passes)) for one in some]
+    print(
+        f"plain scan of {len(some)} terms: mean {statistics.mean(scans):.1f}, ours {statistics.mean(ours):.2f}, "
+        f"ratio {statistics.mean(scans) / statistics.mean(ours):.0f}"
+    )
+    counts = [timed(lambda _: root.execute("SELECT COUNT(*) FROM pessoas"), "") for _ in range(3)]
+    print(f"{root.fetchall()[0][0]} rows, counted in {min(counts):.0f} to {max(counts):.0f} ms")
+    added = [timed(lambda n: store.add(Person(new_id(), n, "Ana Zulmira", "2000-01-01", ["Go", "SQL"])), new_id().hex())
+             for _ in range(2000)]  # fmt: skip
+    show("insert", added)
+    root.execute("DELETE FROM pessoas WHERE nome = 'Ana Zulmira' AND nascimento = '2000-01-01' AND stack = 'Go\nSQL'")
+
+
+def timed(ask: Callable[[Any], object], what: str) -> float:
+    started = time.perf_counter()
+    ask(what)
+    return (time.perf_counter() - started) * 1000
+
+
+def show(what: str, times: list[float]) -> None:
+    ordered = sorted(times)
+    p50, p95, p99 = (ordered[min(int(len(ordered) * share), len(ordered) - 1)] for share in (0.5, 0.95, 0.99))
+    print(f"{what:<16} n {len(times):>5}  mean {statistics.mean(times):8.2f}  p50 {p50:7.2f}  p95 {p95:8.2f}  "
+          f"p99 {p99:8.2f}  max {ordered[-1]:8.2f}", flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
