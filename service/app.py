@@ -47,7 +47,7 @@ def _answer_http_error(request: Request, response: Response, error: falcon.HTTPE
 
 
 def _answer_defect(request: Request, response: Response, error: Exception, params: object) -> None:
-    log.error("%s %s failed", request.method, request.path, exc_info=error)
+    log.error("%s %r failed", request.method, request.path, exc_info=error)
     _problem(response, ServiceError.status, ServiceError.title, "a defect of the service; it has been logged")
 
 

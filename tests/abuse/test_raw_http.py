@@ -13,6 +13,7 @@ import pytest
 
 from ops.folder import Folder
 from ops.processes import members
+from tests.abuse.wire import answers_in
 from tests.client import Answer
 from tests.conftest import RunningStack, nickname
 from tests.contract.test_contract import check_problem
@@ -206,21 +207,6 @@ TABLE = [
     # Bodies.
     Case("NUL in a body", post(ANA[:-1] + b',"x":"\0"}', LENGTH), (400,)),
 ]  # fmt: skip
-
-
-def answers_in(received: bytes) -> tuple[list[Answer], bytes]:
-    """Return the whole answers in `received`, and what is left over."""
-    found = []
-    while True:
-        head, end, rest = received.partition(b"\r\n\r\n")
-        status_line, *lines = head.decode().split("\r\n")
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-        length = int(headers.get("content-length", 0))
-        if not end or len(rest) < length:
-            return found, received
-        assert len(headers) == len(lines), "a header is there twice"
-        found.append(Answer(int(status_line.split(" ")[1]), headers, rest[:length]))
-        received = rest[length:]
 
 
 def answers_to(case: Case, port: int) -> list[Answer]:

@@ -1,0 +1,193 @@
+"""The service can do what it must and nothing else, tells its password to nobody, and listens in one place."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pymysql
+import pytest
+from pymysql.cursors import Cursor
+
+from ops.folder import ROOT, Folder
+from ops.processes import members
+from tests.conftest import RunningStack, nickname, somebody
+
+# What MySQL says to those who may not: by the table, by the database, by a global privilege, by an option.
+# (ANALYZE and OPTIMIZE TABLE are open to whoever may select and insert. They change no row.)
+DENIED = {1044, 1045, 1142, 1143, 1227, 1290, 1370, 1410, 3948}
+
+
+@pytest.fixture
+def service(stack: RunningStack) -> Iterator[Cursor]:
+    """A cursor of the service's own account."""
+    config = stack.config
+    connection = pymysql.connect(
+        unix_socket=config.db_socket, user=config.db_user, password=config.db_password, database=config.db_name,
+        ssl_disabled=True, local_infile=True,
+    )  # fmt: skip
+    yield connection.cursor()
+    connection.close()
+
+
+def processes(stack: RunningStack) -> dict[int, str]:
+    """Return the process ids of the stack, with the name of the part."""
+    state = Folder(stack.data).last_state()
+    assert state
+    return {state.pid: "up"} | {pid: name for name, part in state.parts.items() for pid in members(part.pid)}
+
+
+def test_the_account_of_the_service_has_two_privileges_on_one_table(service: Cursor) -> None:
+    service.execute("SHOW GRANTS")
+
+    assert [grant for (grant,) in service.fetchall()] == [
+        "GRANT USAGE ON *.* TO `rinha`@`%`",
+        "GRANT SELECT, INSERT ON `rinha`.`pessoas` TO `rinha`@`%`",
+    ]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE pessoas SET nome = 'x'", "DELETE FROM pessoas", "TRUNCATE pessoas", "DROP TABLE pessoas",
+        "ALTER TABLE pessoas ADD x INT", "RENAME TABLE pessoas TO x", "CREATE INDEX x ON pessoas (nome)",
+        "REPLACE INTO pessoas (id, apelido, nome, nascimento) VALUES (X'00', 'x', 'x', '2000-01-01')",
+        "INSERT INTO pessoas (id, apelido, nome, nascimento) VALUES (X'00', 'x', 'x', '2000-01-01') "
+        "ON DUPLICATE KEY UPDATE nome = 'x'",
+        "LOCK TABLES pessoas WRITE", "SELECT * FROM pessoas FOR UPDATE",
+        "CREATE TABLE x (y INT)", "CREATE TEMPORARY TABLE x (y INT)", "CREATE VIEW x AS SELECT 1", "CREATE DATABASE x",
+        "DROP DATABASE rinha", "CREATE PROCEDURE x() SELECT 1", "CREATE FUNCTION x RETURNS INT SONAME 'x.so'",
+        "CREATE TRIGGER x BEFORE INSERT ON pessoas FOR EACH ROW SET NEW.nome = 'x'",
+        "CREATE EVENT x ON SCHEDULE EVERY 1 DAY DO SELECT 1",
+        "SELECT * FROM mysql.user", "SELECT * FROM mysql.db", "SELECT * FROM sys.version", "USE mysql", "USE sys",
+        "SELECT * FROM pessoas INTO OUTFILE '/tmp/x'", "LOAD DATA INFILE '/etc/passwd' INTO TABLE pessoas",
+        "LOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE pessoas",
+        "CREATE USER x", "DROP USER rinha", "GRANT SELECT ON rinha.pessoas TO root@localhost",
+        "SET PASSWORD FOR root@localhost = 'x'", "SET GLOBAL general_log = ON", "SET PERSIST max_connections = 1",
+        "SET GLOBAL innodb_flush_log_at_trx_commit = 2", "SET SESSION sql_log_bin = OFF",
+        "INSTALL PLUGIN x SONAME 'x.so'",
+        "INSTALL COMPONENT 'file://x'", "FLUSH TABLES", "SHUTDOWN", "RESTART", "SHOW BINARY LOGS",
+        "SHOW ENGINE INNODB STATUS",
+    ],
+)  # fmt: skip
+def test_whatever_else_it_asks_for_is_denied(service: Cursor, statement: str) -> None:
+    with pytest.raises(pymysql.MySQLError) as denied:
+        service.execute(statement)
+
+    assert denied.value.args[0] in DENIED, denied.value
+
+
+def test_it_reads_no_file_and_sees_no_other_schema_or_connection(service: Cursor, stack: RunningStack) -> None:
+    service.execute("SELECT LOAD_FILE('/etc/passwd')")
+    assert service.fetchall() == ((None,),)
+    service.execute("SHOW DATABASES")
+    assert {name for (name,) in service.fetchall()} <= {"information_schema", "performance_schema", "rinha"}
+    service.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'rinha'")
+    assert service.fetchall() == (("pessoas",),)
+    service.execute("SHOW PROCESSLIST")
+    assert {row[1] for row in service.fetchall()} == {"rinha"}  # root's, of the next line, would be shown with PROCESS
+    assert any(row[1] == "root" for row in stack.sql("SHOW PROCESSLIST"))
+
+
+def test_migrations_are_of_another_account(stack: RunningStack) -> None:
+    """Root, over the socket of a folder that only this user may enter; and the service's account owns nothing."""
+    assert (stack.data.stat().st_mode & 0o777, (stack.data / "run").stat().st_mode & 0o777) == (0o700, 0o700)
+    assert stack.sql("SELECT CURRENT_USER()") == [["root@localhost"]]
+    assert stack.sql("SELECT user, host FROM mysql.user WHERE user NOT LIKE 'mysql.%' ORDER BY user") == [
+        ["rinha", "%"],
+        ["root", "localhost"],
+    ]
+
+
+def test_the_password_is_in_one_file_and_in_no_process_list_environment_or_log(stack: RunningStack) -> None:
+    password = (stack.data / "db_password").read_bytes()
+    assert len(password) == 32
+    assert (stack.data / "db_password").stat().st_mode & 0o777 == 0o600
+    assert set(processes(stack).values()) == {"up", "mysql", "api1", "api2", "nginx"}
+    for pid, part in processes(stack).items():
+        for file in ("cmdline", "environ"):
+            assert password not in Path(f"/proc/{pid}/{file}").read_bytes(), f"{part}: {file}"
+    texts = [path for path in stack.data.rglob("*") if path.is_file() and "mysql" not in path.parts]
+    assert {path.name for path in texts} >= {"up.log", "api1.log", "mysql.log", "nginx-access.log", "nginx.conf"}
+    assert [path.name for path in texts if password in path.read_bytes()] == ["db_password"]
+
+
+def test_the_database_of_the_containers_gets_the_password_by_no_argument(tmp_path: Path) -> None:
+    """As everybody on the host may read the arguments of a container's processes."""
+    arguments, statements = tmp_path / "arguments", tmp_path / "statements"
+    for name in ("sed", "mysql"):
+        stand_in = tmp_path / name
+        real = shutil.which(name) if name == "sed" else f"tee {statements}"
+        stand_in.write_text(
+            f'#!/bin/sh\nprintf "%s\\n" "$@" >> {arguments}\nexec {real} {"$@" if name == "sed" else ""}\n'
+        )
+        stand_in.chmod(0o755)
+    (tmp_path / "password").write_text("5ec3e7")
+    script = (
+        (ROOT / "db/account.sh")
+        .read_text()
+        .replace("/docker-entrypoint-initdb.d/account.template", str(ROOT / "db/account.sql"))
+    )
+
+    subprocess.run(
+        ["sh", "-c", script],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "DB_PASSWORD_FILE": str(tmp_path / "password"),
+             "MYSQL_ROOT_PASSWORD": "r007"},
+        check=True,
+    )  # fmt: skip
+
+    assert statements.read_text() == (ROOT / "db/account.sql").read_text().replace("@password@", "5ec3e7")
+    assert "--user=root" in arguments.read_text()
+    assert not re.search("5ec3e7|r007", arguments.read_text())
+
+
+def test_the_image_holds_the_service_and_no_secret() -> None:
+    """Only what is copied can be in it, and the build is sent nothing else."""
+    containerfile = (ROOT / "Containerfile").read_text()
+
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", containerfile, re.MULTILINE)
+    assert sorted(copied) == ["openapi.yaml", "requirements.txt", "service/"]
+    assert not re.search("password|secret", containerfile, re.IGNORECASE)
+    sent = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    assert sent[0] == "*"
+    assert {line[1:] for line in sent if line.startswith("!")} == {"openapi.yaml", "requirements.txt", "service"}
+
+
+def test_only_nginx_listens_and_on_one_port(stack: RunningStack) -> None:
+    listening = {}
+    for table in ("tcp", "tcp6", "udp", "udp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if table.startswith("udp") or fields[3] == "0A":
+                listening[f"socket:[{fields[9]}]"] = int(fields[1].rpartition(":")[2], 16)
+    held = {
+        (part, listening[target])
+        for pid, part in processes(stack).items()
+        for descriptor in os.listdir(f"/proc/{pid}/fd")
+        if (target := _target(f"/proc/{pid}/fd/{descriptor}")) in listening
+    }
+
+    assert held == {("nginx", stack.port)}
+
+
+def _target(link: str) -> str:
+    try:
+        return os.readlink(link)
+    except FileNotFoundError:
+        return ""
+
+
+def test_the_service_may_add_and_read(service: Cursor) -> None:
+    """Or all of the above would be shown by an account that can do nothing."""
+    person = somebody(nickname=nickname())
+
+    service.execute(
+        "INSERT INTO pessoas (id, apelido, nome, nascimento) VALUES (%s, %s, %s, %s)",
+        (person.id, person.nickname, person.name, person.birth_date),
+    )
+
+    service.connection.commit()
+    service.execute("SELECT nome FROM pessoas WHERE id = %s", (person.id,))
+    assert service.fetchall() == ((person.name,),)
