@@ -1,0 +1,180 @@
+"""Whatever is sent, made up by hypothesis: the status is one of the contract's, and what is accepted is kept.
+
+Each run is another one; what fails is printed with how to see it again, and kept in .hypothesis for the next.
+"""
+
+import json
+import math
+from typing import Any
+from urllib.parse import quote
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from service.person import ENGLISH, OFFICIAL, Dialect
+from service.resources import BODY_LIMIT
+from tests.client import Answer, Client
+from tests.conftest import nickname
+from tests.contract.test_contract import check_problem, normal
+
+# The client is of the session and remembers nothing, so that many examples may share it.
+FUZZED = settings(deadline=None, derandomize=False, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+DIALECT = st.sampled_from([OFFICIAL, ENGLISH])
+
+# Every character, half of a pair of surrogates and control characters too; and lengths on both sides of the limits.
+ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=40)
+NEAR_LIMIT = st.builds(
+    lambda letters, length: (letters * 101)[:length],
+    st.text(min_size=1, max_size=3),
+    st.sampled_from([31, 32, 33, 99, 100, 101]),
+)
+TEXT = st.one_of(
+    ANY_TEXT, NEAR_LIMIT, st.text(max_size=32), st.sampled_from(["", " ", "null", "\x7f", "\u2028", "\ufeff", "𝒳" * 32])
+)
+DATE = st.one_of(st.dates().map(str), st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", fullmatch=True), TEXT)
+NUMBER = st.one_of(st.integers(), st.floats(), st.sampled_from([10**400, -(2**63), 1e308, -0.0, math.nan, math.inf]))
+ANYTHING = st.recursive(
+    st.one_of(st.none(), st.booleans(), NUMBER, TEXT),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(TEXT, inner, max_size=4)),
+    max_leaves=8,
+)
+STACK = st.one_of(st.none(), st.lists(TEXT, max_size=5), st.lists(st.one_of(TEXT, ANYTHING), max_size=3), ANYTHING)
+
+
+@st.composite
+def documents(draw: st.DrawFn, dialect: Dialect) -> dict[str, Any]:
+    """Return a person, near enough: any field may be missing, of another type, or of any text."""
+    document: dict[str, Any] = {
+        dialect.nickname: draw(st.one_of(st.just(nickname()), st.just(nickname()), TEXT, ANYTHING)),
+        dialect.name: draw(st.one_of(TEXT, TEXT, ANYTHING)),
+        dialect.birth_date: draw(st.one_of(DATE, DATE, ANYTHING)),
+        dialect.stack: draw(STACK),
+        **draw(st.dictionaries(TEXT, ANYTHING, max_size=2)),
+    }
+    for missing in draw(st.lists(st.sampled_from(sorted(document, key=repr)), max_size=1)):
+        del document[missing]
+    return document
+
+
+@st.composite
+def bodies(draw: st.DrawFn, dialect: Dialect) -> bytes:
+    """Return bytes: JSON as it should be, JSON that was tampered with, or anything."""
+    body = json.dumps(draw(documents(dialect)), ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
+    if draw(st.integers(0, 4)) == 0:  # each key may be there twice
+        body = body[:-1] + b"," + json.dumps(draw(documents(dialect))).encode()[1:]
+    for _ in range(draw(st.integers(0, 2))):
+        start = draw(st.integers(0, len(body)))
+        end = draw(st.integers(start, min(start + 5, len(body))))
+        body = body[:start] + draw(st.one_of(st.binary(max_size=4), st.sampled_from(PIECES))) + body[end:]
+    return draw(st.one_of(st.just(body), st.just(body), st.just(body), st.binary(max_size=200), deep()))
+
+
+PIECES = [
+    piece.encode()
+    for piece in (
+        '"',
+        "\\",
+        "\\u0000",
+        "\\ud83d",
+        "{",
+        "]",
+        ",",
+        ":",
+        "\n",
+        "\0",
+        "01",
+        "1e999",
+        "-",
+        "NaN",
+        "7" * 5000,
+    )
+]
+
+
+def deep() -> st.SearchStrategy[bytes]:
+    pairs = st.sampled_from([(b"[", b"]"), (b'{"a":', b"}"), (b"[1,", b"]"), (b'{"apelido":', b"}")])
+    return st.builds(lambda pair, depth, closed: pair[0] * depth + b"0" + pair[1] * depth * closed,
+                     pairs, st.integers(1, 1600), st.booleans())  # fmt: skip
+
+
+def check_creation(client: Client, dialect: Dialect, body: bytes) -> Answer:
+    """Check the answer to a creation, and that who was created is there, once, just as sent."""
+    answer = client.ask("POST", dialect.people, body, {"Content-Type": "application/json"})
+    if answer.status != 201:
+        assert answer.status in ((400, 422) if len(body) <= BODY_LIMIT else (400, 413, 422))
+        check_problem(answer, answer.status, answer.json().get("field"))
+        assert answer.json().get("field") in {None, *dialect[3:]}
+        return answer
+    sent = json.loads(body)
+    person = client.ask("GET", answer.headers["location"])
+    assert person.status == 200
+    assert person.json() == answer.json()
+    assert person.json() == {
+        "id": answer.headers["location"].rpartition("/")[2],
+        **{field: normal(sent.get(field)) for field in dialect[3:]},
+    }
+    again = client.ask("POST", dialect.people, body, {"Content-Type": "application/json"})
+    check_problem(again, 422, dialect.nickname)
+    return answer
+
+
+@settings(FUZZED, max_examples=250)
+@given(data=st.data(), dialect=DIALECT)
+def test_any_body_is_refused_or_kept_as_it_is(client: Client, data: st.DataObject, dialect: Dialect) -> None:
+    check_creation(client, dialect, data.draw(bodies(dialect)))
+
+
+CHARACTERS = st.characters(exclude_categories=["Cs", "Cc"])
+
+
+@settings(FUZZED, max_examples=100)
+@given(
+    dialect=DIALECT,
+    name=st.text(CHARACTERS, min_size=1, max_size=33),  # NFC makes three of some
+    skills=st.none() | st.lists(st.text(CHARACTERS, min_size=1, max_size=10), max_size=9),
+    date=st.dates().map(str),
+    ascii_only=st.booleans(),
+)
+def test_every_character_but_control_characters_is_accepted(  # noqa: PLR0917
+    client: Client, dialect: Dialect, name: str, skills: list[str] | None, date: str, ascii_only: bool
+) -> None:
+    nick = nickname()
+    fields = (nick + name[0], name, date, skills)
+    body = json.dumps(dict(zip(dialect[3:], fields, strict=True)), ensure_ascii=ascii_only).encode()
+
+    answer = check_creation(client, dialect, body)
+
+    assert answer.status == 201
+    assert client.ask("GET", f"{dialect.people}?{dialect.term}={nick}").json() == [answer.json()]
+
+
+@settings(FUZZED, max_examples=150)
+@given(
+    dialect=DIALECT,
+    term=st.one_of(ANY_TEXT, NEAR_LIMIT, st.sampled_from(['+"a', "@1", "(", "~*", "abc* -def", ")) OR 1=1 -- "])),
+)
+@example(dialect=OFFICIAL, term='" IN NATURAL LANGUAGE MODE) OR 1=1 -- ')
+def test_any_term_is_answered_with_those_who_have_it(client: Client, dialect: Dialect, term: str) -> None:
+    answer = client.ask(
+        "GET", f"{dialect.people}?{dialect.term}={quote(term.encode('utf-8', 'surrogatepass'), safe='')}"
+    )
+
+    if not term:
+        check_problem(answer, 400, dialect.term)
+        return
+    assert answer.status == 200
+    assert len(answer.json()) <= 50
+
+
+@settings(FUZZED, max_examples=150)
+@given(
+    dialect=DIALECT,
+    identifier=st.one_of(ANY_TEXT, st.uuids().map(str), st.from_regex(r"[0-9a-fA-F-]{36}", fullmatch=True)),
+)
+def test_any_id_that_nobody_has_is_404(client: Client, dialect: Dialect, identifier: str) -> None:
+    path = quote(identifier.encode("utf-8", "surrogatepass"), safe="")
+
+    answer = client.ask("GET", f"{dialect.people}/{path}")
+
+    assert answer.status in (404, 400)
+    check_problem(answer, answer.status)
