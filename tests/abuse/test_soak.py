@@ -60,20 +60,21 @@ def connections(stack: RunningStack) -> int:
     return sum(row[1] == "rinha" for row in stack.sql("SHOW PROCESSLIST"))
 
 
-def rounds(stack: RunningStack, count: int, requests: int) -> list[dict[str, Sample]]:
-    """Send `requests` in each of `count` rounds; return the samples after each, when all is quiet."""
-    found = []
+def rounds(stack: RunningStack, count: int, requests: int) -> tuple[list[dict[str, Sample]], list[str]]:
+    """Send `requests` a round; return the samples after each, when all is quiet, and what was answered wrongly."""
+    found: list[dict[str, Sample]] = []
+    wrong: list[str] = []
     for _ in range(count):
         traffic = Traffic(stack.port, requests, clients=16)
-        assert traffic.wrong == []
-        assert sum(traffic.statuses.values()) == requests
+        wrong += traffic.wrong
         found.append(settle(stack, found[0] if found else samples(stack)))
-    return found
+    return found, wrong
 
 
 def test_a_few_thousand_requests_leave_no_descriptor_and_no_process_behind(stack: RunningStack) -> None:
-    first, *_, last = rounds(stack, 3, 1600)
+    (first, *_, last), wrong = rounds(stack, 3, 1600)
 
+    assert wrong == []
     assert descriptors(last) == descriptors(first)
 
 
@@ -85,7 +86,7 @@ def test_half_a_million_requests_leave_memory_and_descriptors_as_they_were(stack
     per_round = 20_000
     rounds(stack, 1, per_round)
     before = connections(stack)
-    found = rounds(stack, 25, per_round)
+    found, wrong = rounds(stack, 25, per_round)
 
     half = found[len(found) // 2 :]
     growth = {
@@ -98,7 +99,9 @@ def test_half_a_million_requests_leave_memory_and_descriptors_as_they_were(stack
         first, middle, last = (one[name] for one in (found[0], half[0], found[-1]))
         megabytes = "".join(f"{sample.memory / 1e6:8.1f}" for sample in (first, middle, last))
         print(f"{name:20}{megabytes}{slope / 1e6:13.3f} MB{first.descriptors:20}{last.descriptors:6}")
+    print(f"wrong answers: {len(wrong)}", *wrong[:10], sep="\n  ")
     # MySQL's grows with the people it holds, up to its buffers: shown above, not judged.
     assert {name: slope for name, slope in growth.items() if slope >= GROWTH and not name.startswith("mysql")} == {}
     assert [descriptors(one) for one in found] == [descriptors(found[0])] * len(found)
     assert connections(stack) == before
+    assert wrong == []
