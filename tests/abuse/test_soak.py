@@ -1,6 +1,6 @@
 """Many requests, and what they leave behind in each process: no memory that grows, no descriptor that stays.
 
-The long form runs only when asked for: `tox -e tests -- -m soak -s`.
+The long form runs only when asked for: `tox -e soak`.
 """
 
 import os
