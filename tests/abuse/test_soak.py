@@ -16,7 +16,8 @@ from ops.processes import members
 from tests.abuse.wire import Traffic
 from tests.conftest import RunningStack
 
-SETTLED = 15.0  # seconds at most until idle connections are closed: nginx keeps those to the instances for one
+IDLE = 3.0  # seconds; nginx keeps an idle connection to an instance for one
+SETTLED = 15.0  # seconds at most until all idle connections are closed
 GROWTH = 1_000_000  # bytes for 100,000 requests that no process may grow by, once it is warm
 
 
@@ -41,14 +42,21 @@ def samples(stack: RunningStack) -> dict[str, Sample]:
     }
 
 
-def settle(stack: RunningStack, before: dict[str, Sample]) -> dict[str, Sample]:
-    """Return the samples once everybody but MySQL has as many descriptors as `before`, or when it is too late."""
+def settle(stack: RunningStack, before: dict[str, Sample] | None) -> dict[str, Sample]:
+    """Return the samples once everybody but MySQL has as many descriptors as `before`, or when it is too late.
+
+    Without `before`: once the numbers have not changed for longer than nginx keeps an idle connection.
+    """
     deadline = time.monotonic() + SETTLED
-    while True:
+    last, since = samples(stack), time.monotonic()
+    while time.monotonic() < deadline:
         now = samples(stack)
-        if descriptors(now) == descriptors(before) or time.monotonic() > deadline:
+        if descriptors(now) != descriptors(last):
+            last, since = now, time.monotonic()
+        if descriptors(now) == descriptors(before) if before else time.monotonic() - since > IDLE:
             return now
         time.sleep(0.2)
+    return samples(stack)
 
 
 def descriptors(of: dict[str, Sample]) -> dict[str, int]:
@@ -67,7 +75,7 @@ def rounds(stack: RunningStack, count: int, requests: int) -> tuple[list[dict[st
     for _ in range(count):
         traffic = Traffic(stack.port, requests, clients=16)
         wrong += traffic.wrong
-        found.append(settle(stack, found[0] if found else samples(stack)))
+        found.append(settle(stack, found[0] if found else None))
     return found, wrong
 
 
