@@ -1,5 +1,6 @@
 """A MySQL server of our own: found or unpacked, initialised, and the words that start it."""
 
+import contextlib
 import os
 import re
 import secrets
@@ -128,13 +129,23 @@ class Database:
             raise DatabaseError(f"the schema cannot be created: {said.stderr.strip()}")
         self._marker.unlink()
 
+    def refuse_writes(self) -> None:
+        """Make the running server, if it answers, refuse whatever changes data until it is restarted; root may."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._sql("SET GLOBAL read_only = ON", timeout=5)
+
+    def start_rebuild(self) -> subprocess.Popen[bytes]:
+        """Start to make the table and its indexes anew; whatever changes data is refused until that has succeeded."""
+        statements = "SET GLOBAL read_only = ON; ALTER TABLE rinha.pessoas FORCE; SET GLOBAL read_only = OFF"
+        return subprocess.Popen([*self.client(), "-e", statements], stdin=subprocess.DEVNULL)
+
     @property
     def _marker(self) -> Path:
         """Exists from before the initialisation until the account is there: a kill in between starts over."""
         return self._folder / "mysql.unfinished"
 
-    def _sql(self, statements: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self.client(), input=statements, capture_output=True, text=True)
+    def _sql(self, statements: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.client(), input=statements, capture_output=True, text=True, timeout=timeout)
 
 
 def _search_path() -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from ops.processes import end_with_parent, kill_group, members, started_at, usag
 STABLE = 10.0  # seconds after which a part's death is an accident, not a failure to start
 LONGEST_PAUSE = 10.0  # seconds between two tries to start a part that does not stay up
 STOP_TIMEOUT = 30.0  # seconds a part has to end after SIGTERM; MySQL writes its buffers back
+RESERVE = 256 << 20  # bytes of disk that people do not get: MySQL's full-text cache, written out, is a third of it
 _AWAITED = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP}
 
 
@@ -115,8 +117,12 @@ class Stack:
         self._limits = limits
         self._groups = ControlGroups(os.getpid()) if limits else None
         self._parts: list[_Supervised] = []
+        self._database: db.server.Database | None = None
+        self._index_is_suspect = False
+        self._rebuild: subprocess.Popen[bytes] | None = None
         self._since = time.time()
         self._ready = False
+        self._state_is_written = False
 
     def run(self, report: Callable[[str], None]) -> None:
         """Start, keep running until SIGTERM or SIGINT, stop; raise OperatorError if it cannot start."""
@@ -128,7 +134,7 @@ class Stack:
             _say(f"rinha: listening on {address}; Ctrl-C stops it, {self._folder.path} keeps the data")
             self._keep(report)
         except _Stopped:
-            pass
+            self._spare_disk()
         finally:
             report("stopping")
             # From the outside in: nobody is served by a part whose own servant is gone.
@@ -147,7 +153,7 @@ class Stack:
         _check_port(self._port)
         if self._groups and self._limits:
             self._groups.make(self._limits)
-        database = db.server.Database.of(folder, report)
+        database = self._database = db.server.Database.of(folder, report)
         nginx = lb.server.find(report)
         _check_stop()
         database.initialise(report)
@@ -199,12 +205,40 @@ class Stack:
         while True:
             _check_stop(wait=1.0)
             self._keep_once()
+            self._spare_disk()
             if sys.stdout.isatty():
                 report(self._line())
 
     def _keep_once(self) -> None:
         if any([part.keep() for part in self._parts]):  # noqa: C419 - each must be looked after
-            self._write_state()
+            self._state_is_written = False
+        if not self._state_is_written:
+            with contextlib.suppress(OSError):  # a full disk must not end what runs on it
+                self._write_state()
+
+    def _spare_disk(self) -> None:
+        """Let nobody be stored while the disk is nearly full; then make the full-text index anew.
+
+        A write of InnoDB's full-text cache that fails is taken for done by the next one, and search
+        would never again find the people in it.
+        """
+        free, mark = shutil.disk_usage(self._folder.path).free, self._folder.path / "index.suspect"
+        if not self._database or (self._rebuild and self._rebuild.poll() is None):
+            return
+        if free < RESERVE:
+            if not self._index_is_suspect:
+                _say("rinha: less than 256 MB are left on the disk; nobody is stored until there is more")
+            self._index_is_suspect = True
+            with contextlib.suppress(OSError):
+                mark.touch()  # should this process be killed
+            self._database.refuse_writes()  # each time, as it may have been restarted
+        elif self._rebuild and self._rebuild.returncode == 0:
+            _say("rinha: there is room on the disk again, and the full-text index is whole")
+            self._index_is_suspect = False
+            mark.unlink(missing_ok=True)
+            self._rebuild = None
+        elif (self._index_is_suspect or mark.exists()) and free > RESERVE * 9 // 8:
+            self._rebuild = self._database.start_rebuild()
 
     def _line(self) -> str:
         used = [f"{part.name} {usage(part.process.pid).memory >> 20} MB" for part in self._parts if part.process]
@@ -216,6 +250,7 @@ class Stack:
             part.name: Part(part.process.pid, started_at(part.process.pid)) for part in self._parts if part.process
         }
         self._folder.write_state(State(os.getpid(), self._port, self._since, self._ready, parts))
+        self._state_is_written = True
 
 
 def _say(line: str) -> None:

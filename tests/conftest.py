@@ -20,6 +20,11 @@ from service.store import PeopleStore
 from tests.client import InProcess, OverTheWire
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rounds", type=int, default=1, help="how often each fault is made (default: 1)")
+    parser.addoption("--seed", type=int, default=secrets.randbelow(1_000_000), help="of the faults (default: any)")
+
+
 class RunningStack(NamedTuple):
     port: int
     data: Path
