@@ -56,8 +56,9 @@ class Database:
             "autocommit": True,
             "conv": encoders,  # values come as MySQL writes them: a date is the text it came in as
             "connect_timeout": config.db_timeout / 2,
-            "read_timeout": config.db_timeout,
-            "write_timeout": config.db_timeout,
+            # A request may wait for a reply twice; the rest of it has what these leave of twice the timeout.
+            "read_timeout": config.db_timeout * 0.96,
+            "write_timeout": config.db_timeout * 0.96,
             # MySQL stops what takes longer itself, before the reply is given up here. Table statistics come fresh.
             "init_command": f"SET max_execution_time = {self.bound}, information_schema_stats_expiry = 0",
         }
