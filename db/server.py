@@ -108,6 +108,14 @@ class Database:
         if done.returncode:
             raise DatabaseError(f"mysqld --initialize failed; see {self._log}")
 
+    def forget_killed(self) -> None:
+        """Remove the lock of a server that was killed, when none runs on the folder.
+
+        A new one would not start while any process has the id in it: the killed one, not yet
+        cleared away, or a stranger that has the id now.
+        """
+        self.socket.with_name(f"{self.socket.name}.lock").unlink(missing_ok=True)
+
     def prepare(self, is_alive: Callable[[], bool]) -> None:
         """Wait for the running server; create the table and the account where they are missing.
 

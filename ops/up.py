@@ -154,6 +154,7 @@ class Stack:
         if self._groups and self._limits:
             self._groups.make(self._limits)
         database = self._database = db.server.Database.of(folder, report)
+        database.forget_killed()
         nginx = lb.server.find(report)
         _check_stop()
         database.initialise(report)

@@ -9,6 +9,8 @@ from service.person import ENGLISH, OFFICIAL, Dialect, Person, id_text
 from tests.client import Answer
 from tests.faults.history import NOBODY, Action, Event, Verdict, judge
 
+pytestmark = pytest.mark.faults
+
 ANA = Person(bytes(range(16)), "ana", "Ana", "2000-01-01", ["C#"])
 BIA = ANA._replace(id=bytes(range(1, 17)), nickname="bia")
 PROBLEM = {"content-type": "application/problem+json", "retry-after": "1"}
