@@ -105,6 +105,19 @@ def test_the_messages_it_explains_are_said_somewhere() -> None:
                 assert piece.strip() in re.sub(r'"\s+f?"', "", code), piece
 
 
+def test_every_test_and_fault_that_the_promises_name_exists() -> None:
+    promises = (ROOT / "docs/reliability.md").read_text()
+    code = "".join(path.read_text() for path in (ROOT / "tests/faults").glob("*.py"))
+    rows = "".join(line for line in promises.splitlines() if line.startswith("|"))
+
+    for name in re.findall(r"`(test_\w+)`", promises):
+        assert f"def {name}(" in code, name
+    for name in re.findall(r"`((?:tests/faults/)?\w+\.py)`", promises):
+        assert (ROOT / "tests/faults" / Path(name).name).exists() or (ROOT / name).exists(), name
+    for name in re.findall(r'"([^"]+)"', rows.replace('"taken"', "")):
+        assert f'"{name}": Fault(' in code, name
+
+
 def test_the_version_is_the_same_everywhere() -> None:
     from service import __version__  # noqa: PLC0415
 
