@@ -229,7 +229,7 @@ class Stack:
         if free < RESERVE:
             if not self._index_is_suspect:
                 _say("rinha: less than 256 MB are left on the disk; nobody is stored until there is more")
-            self._index_is_suspect = True
+            self._index_is_suspect, self._rebuild = True, None
             with contextlib.suppress(OSError):
                 mark.touch()  # should this process be killed
             self._database.refuse_writes()  # each time, as it may have been restarted

@@ -25,6 +25,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, default=secrets.randbelow(1_000_000), help="of the faults (default: any)")
 
 
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"faults: --rounds {config.getoption('rounds')} --seed {config.getoption('seed')}"
+
+
 class RunningStack(NamedTuple):
     port: int
     data: Path
