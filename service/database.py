@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -118,6 +119,8 @@ class Database:
         try:
             self._cursor = self._pool.connection().dbapi_connection.cursor()
         except pymysql.MySQLError as error:
+            # The driver forgets to close the socket: without this it is open until the collector finds it.
+            traceback.clear_frames(error.__traceback__)
             raise self._away(error) from error
         return self._cursor
 
