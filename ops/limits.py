@@ -60,12 +60,13 @@ class ControlGroups:
                 for folder in self._folders(part):
                     folder.mkdir(parents=True, exist_ok=True)
                 cpu, memory = self._file(part, "cpu"), self._file(part, "memory")
-                quota = round(limit.cpus * PERIOD)
+                period = PERIOD if limit.cpus * PERIOD >= 1000 else 10 * PERIOD  # no quota may be below 1 ms
+                quota = round(limit.cpus * period)
                 if self._unified:
-                    (cpu / "cpu.max").write_text(f"{quota} {PERIOD}")
+                    (cpu / "cpu.max").write_text(f"{quota} {period}")
                     (memory / "memory.max").write_text(str(limit.memory))
                 else:
-                    (cpu / "cpu.cfs_period_us").write_text(str(PERIOD))
+                    (cpu / "cpu.cfs_period_us").write_text(str(period))
                     (cpu / "cpu.cfs_quota_us").write_text(str(quota))
                     (memory / "memory.limit_in_bytes").write_text(str(limit.memory))
         except OSError as error:

@@ -117,6 +117,7 @@ def oracle(library: RunningStack) -> Oracle:
     return oracle
 
 
+@pytest.mark.timeout(600)  # thousands of searches, on whatever machine
 @settings(
     max_examples=500,
     deadline=None,
