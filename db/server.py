@@ -117,7 +117,7 @@ class Database:
         self.socket.with_name(f"{self.socket.name}.lock").unlink(missing_ok=True)
 
     def prepare(self, is_alive: Callable[[], bool]) -> None:
-        """Wait for the running server; create the table and the account where they are missing.
+        """Wait for the running server; create the table and the account, or bring the table up to date.
 
         Raises DatabaseError if the server has ended, or does not answer within a minute.
         """
@@ -127,6 +127,7 @@ class Database:
                 raise DatabaseError(f"mysqld does not answer: {said.stderr.strip()}; see {self._log}")
             time.sleep(0.1)
         if not self._marker.exists():
+            self._upgrade()
             return
         if not self.password_file.exists():
             self.password_file.touch(mode=0o600)
@@ -136,6 +137,14 @@ class Database:
         if said.returncode:
             raise DatabaseError(f"the schema cannot be created: {said.stderr.strip()}")
         self._marker.unlink()
+
+    def _upgrade(self) -> None:
+        """Make the search column anew where it is an older release's; raise DatabaseError."""
+        said = self._sql("SHOW TABLE STATUS FROM rinha LIKE 'pessoas'")
+        if "schema 1\n" in said.stdout:
+            said = self._sql("USE rinha;\n" + (HERE / "upgrade.sql").read_text())
+            if said.returncode:
+                raise DatabaseError(f"the schema cannot be brought up to date: {said.stderr.strip()}")
 
     def refuse_writes(self) -> None:
         """Make the running server, if it answers, refuse whatever changes data until it is restarted; root may."""

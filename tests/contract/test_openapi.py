@@ -20,7 +20,17 @@ from jsonschema import Draft202012Validator
 import service
 from service.app import OPENAPI, PROBLEM, create_app
 from service.config import Config
-from service.errors import Invalid, Malformed, NicknameTaken, NotFound, NotJSON, ServiceError, TooLarge, Unavailable
+from service.errors import (
+    Invalid,
+    Malformed,
+    NicknameTaken,
+    NotFound,
+    NotJSON,
+    ServiceError,
+    TookTooLong,
+    TooLarge,
+    Unavailable,
+)
 from service.person import (
     ENGLISH,
     NAME_LENGTH,
@@ -45,7 +55,7 @@ DIALECTS = pytest.mark.parametrize("dialect", [OFFICIAL, ENGLISH], ids=["officia
 
 
 class FakeStore:
-    """Has everybody but the id of zeros; of nicknames, only "taken" is taken."""
+    """Has everybody but the id of zeros; of nicknames, only "taken" is taken; the term "slow" takes too long."""
 
     def add(self, person: Person) -> None:
         if person.nickname == "taken":
@@ -55,6 +65,8 @@ class FakeStore:
         return Person(identifier, "ana", "Ana", "2000-01-01", None) if any(identifier) else None
 
     def search(self, term: str) -> list[Person]:
+        if term == "slow":
+            raise TookTooLong("")
         return [Person(new_id(), "josé", "José", "2000-01-01", ["C#"])] * LIMIT
 
     def count(self) -> int:
@@ -119,6 +131,7 @@ def asked_of(dialect: Dialect) -> Iterator[Asked]:
             Asked(method, people, query=f"{dialect.term}=ana"),
             Asked(method, people, Malformed),
             Asked(method, people, Unavailable, query=f"{dialect.term}=ana"),
+            Asked(method, people, TookTooLong, query=f"{dialect.term}=slow"),
             Asked(method, one, identifier=somebody),
             Asked(method, one, NotFound, identifier=nobody),
             Asked(method, one, NotFound, identifier="x"),
