@@ -56,7 +56,7 @@ class RunningStack(NamedTuple):
         """Return what the mysql client prints, as rows of columns."""
         said = self.rinha("sql", "-e", statements)
         assert said.returncode == 0, said.stderr
-        return [line.split("\t") for line in said.stdout.splitlines()[1:]]
+        return [line.split("\t") for line in said.stdout.removesuffix("\n").split("\n")[1:]]
 
 
 def rinha(*words: str, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -87,7 +87,8 @@ def test_explain_shows_statements_that_can_be_run(stack: RunningStack, taken: Pe
         assert said.returncode == 0, said.stderr
         assert said.stdout.startswith("plan: ")
         rows, statement = re.findall(r"^\d\. (\d+) rows in [\d.]+ ms\n +(SELECT .*;)$", said.stdout, re.MULTILINE)[-1]
-        assert len(stack.sql(statement)) == int(rows)
+        unbounded = re.sub(r"/\*\+.*?\*/", "", statement)  # nobody may be in such a hurry twice
+        assert len(stack.sql(unbounded)) == int(rows)
     assert "Silva" in stack.rinha("explain", "silva").stdout.splitlines()[-1]
     assert stack.rinha("explain", taken.nickname * 3).stdout.endswith("nobody found\n")
 
