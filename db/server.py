@@ -142,7 +142,7 @@ class Database:
         """Make the search column anew where it is an older release's; raise DatabaseError."""
         said = self._sql("SHOW TABLE STATUS FROM rinha LIKE 'pessoas'")
         if "schema 1\n" in said.stdout:
-            said = self._sql("USE rinha;\n" + (HERE / "upgrade.sql").read_text())
+            said = self._sql(upgrade())
             if said.returncode:
                 raise DatabaseError(f"the schema cannot be brought up to date: {said.stderr.strip()}")
 
@@ -163,6 +163,18 @@ class Database:
 
     def _sql(self, statements: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.client(), input=statements, capture_output=True, text=True, timeout=timeout)
+
+
+def upgrade() -> str:
+    """Return the statements that make the search column and its index anew, as db/schema.sql has them."""
+    schema = (HERE / "schema.sql").read_text()
+    column = schema[schema.index("busca  ") : schema.index("PRIMARY KEY")]
+    index = schema[schema.index("FULLTEXT KEY") : schema.index("\n) ENGINE")]
+    comment = schema[schema.rindex("COMMENT =") :]
+    return (
+        "SET NAMES utf8mb4; "
+        f"ALTER TABLE rinha.pessoas DROP KEY busca, DROP COLUMN busca, ADD COLUMN {column} ADD {index}, {comment}"
+    )
 
 
 def _search_path() -> str:

@@ -14,8 +14,9 @@ from service.search import LIMIT, Plan, Sample, plan, witness
 
 SAMPLE_HOLDS = 15  # seconds after which the table is looked at again
 SAMPLE_RUN = 50  # neighbouring rows that a sample takes from each place
-WITNESS_HOLDS = 0.25  # seconds; InnoDB merges after 8 MB of words, some 20,000 rows: not two times within that
-MERGE_OVER = 10  # seconds after the last insert in which a merge has long begun and ended
+WITNESS_AGE = 0.5  # seconds; longer than InnoDB takes to commit a merge, shorter than from one merge to the next
+WITNESS_HOLDS = 0.25  # seconds for which the same witness is used
+MERGE_OVER = 60  # seconds after the last insert in which a merge has long begun and ended
 MERGE_PAUSE = 0.005  # seconds in which a merge is committed, mostly
 
 # A person comes as one column, since each column of an answer costs the client as much as a row. Unit
@@ -30,7 +31,10 @@ _BY_WORDS_OR_ID = (
     f"SELECT {{hint}} CONCAT_WS(CHAR(31 USING utf8mb4), {_CONTAINS}, {PERSON}) FROM pessoas "
     f"WHERE MATCH (busca) AGAINST (%s IN BOOLEAN MODE) AND ({_CONTAINS} OR id = X%s) LIMIT {LIMIT + 1}"
 )
-_NEWEST = "SELECT CONCAT(HEX(id), busca) FROM pessoas ORDER BY id DESC LIMIT 1"
+_NEWEST_AND_BEFORE = (
+    "SELECT HEX(MAX(id)) FROM pessoas UNION ALL "
+    "(SELECT CONCAT(HEX(id), busca) FROM pessoas WHERE id < X%s ORDER BY id DESC LIMIT 20)"
+)
 _TOTAL = (
     "SELECT COALESCE(MAX(table_rows), 0) FROM information_schema.tables "
     "WHERE table_schema = %s AND table_name = 'pessoas'"
@@ -66,8 +70,8 @@ class Finder:
 
         Raises TookTooLong if that cannot be done in the time for one statement. `trace` is told each statement.
         """
-        if has_control_character(term):
-            return []  # nobody's field has one, but the text that joins the fields does
+        if has_control_character(term):  # nobody's field has one, but the text that joins the fields does
+            return []
         words, pattern, cost, scan_first = self.plan(term)
         deadline = time.monotonic() + self._database.bound / 1000
         if scan_first:
@@ -86,17 +90,17 @@ class Finder:
     def _by_words(self, words: str, pattern: str, deadline: float, trace: Trace) -> Sequence[Row]:
         """Search by full text; where fewer than 50 are found, make sure that the index was whole.
 
-        When InnoDB merges its cache of new words into the index, it empties the cache a moment before the merged
-        can be seen: a search then misses rows that were committed long before. So it is done once more, for the
-        newest row too. If that is found, then either in the cache, and the first search was before the merge; or
-        in the index, and the second one has seen all that was merged, as it reads the index as of one moment.
+        InnoDB empties its cache of new words a moment before what it merged into the index can be seen: a search
+        then misses rows of that cache. So it is done again, for a row of that cache first, the witness: if that is
+        still in the cache, the first search was before; if in the index, so is all that is read after it, from left
+        to right. Together they miss nobody (docs/search.md).
         """
         rows = self._read(_BY_WORDS, (words, pattern), deadline, trace)
         while len(rows) < LIMIT:
-            identifier, newest = self._fresh_witness()
-            if not newest:
+            identifier, witness_words = self._fresh_witness()
+            if not witness_words:
                 break
-            values = (pattern, f"({words}) ({newest})", pattern, identifier)
+            values = (pattern, f"({witness_words}) ({words})", pattern, identifier)
             again = self._read(_BY_WORDS_OR_ID, values, deadline, trace)
             found = {row[0][2:]: None for row in again if row[0][0] == "1"}
             if any(row[0].startswith(identifier, 2) for row in again) or len(found) >= LIMIT:
@@ -106,14 +110,15 @@ class Finder:
         return rows
 
     def _fresh_witness(self) -> tuple[str, str]:
-        """Return the id of the newest row and words that find it; no words if nothing was inserted lately."""
+        """Return the id of a row of half a second ago and words that find it; no words if no merge can go on."""
         if time.monotonic() > self._witness_holds_until:
+            now = time.time()
+            old_enough = f"{int((now - WITNESS_AGE) * 1000):012x}".ljust(32, "0")  # ids begin with their time
+            newest, *rows = (text for (text,) in self._database.read(_NEWEST_AND_BEFORE, (old_enough,)))
+            recent = newest and now - int(newest[:12], 16) / 1000 < MERGE_OVER
+            known = ((row[:32], witness(row[32:], self._sample)) for row in rows if recent)
+            self._witness = next((one for one in known if one[1]), ("", ""))
             self._witness_holds_until = time.monotonic() + WITNESS_HOLDS
-            self._witness = ("", "")
-            for (row,) in self._database.read(_NEWEST):
-                identifier, text = row[:32], row[32:]
-                if time.time() - int(identifier[:12], 16) / 1000 < MERGE_OVER:
-                    self._witness = (identifier, witness(text, self._sample))
         return self._witness
 
     def _read(self, statement: str, values: tuple[str, ...], deadline: float, trace: Trace) -> Sequence[Row]:

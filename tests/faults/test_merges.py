@@ -5,7 +5,6 @@ import secrets
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from service.config import Config
 from service.store import PeopleStore
 from tests.conftest import somebody
 
-SECONDS = 12
+PEOPLE = 6000  # five merges
 READERS, WRITERS = 3, 2
 
 
@@ -37,16 +36,14 @@ def often_merging(tmp_path: Path) -> Iterator[Config]:
         server.wait()
 
 
-@pytest.mark.soak  # still fails about one time in three: docs/search.md
+@pytest.mark.faults
 def test_nobody_is_missed_while_the_index_is_merged(often_merging: Config) -> None:
-    """Not faster than service/finder.py looks for a new witness: a merge takes 3.2 MB of words here, 8 MB elsewhere."""
     stored: list[str] = []
     missed: list[str] = []
-    until = time.monotonic() + SECONDS
 
     def write() -> None:
         store = PeopleStore(often_merging)
-        while time.monotonic() < until:
+        while len(stored) < PEOPLE:
             person = somebody(name=secrets.token_hex(40), stack=[secrets.token_hex(16) for _ in range(4)])
             store.add(person)
             stored.append(person.nickname)
@@ -54,7 +51,7 @@ def test_nobody_is_missed_while_the_index_is_merged(often_merging: Config) -> No
     def read(seed: int) -> None:
         store = PeopleStore(often_merging)
         choose = random.Random(seed)
-        while time.monotonic() < until:
+        while len(stored) < PEOPLE:
             if stored:
                 nick = choose.choice(stored[-2000:])
                 if nick not in (person.nickname for person in store.search(nick)):
@@ -67,5 +64,5 @@ def test_nobody_is_missed_while_the_index_is_merged(often_merging: Config) -> No
     for thread in threads:
         thread.join()
 
-    assert len(stored) > 2000, "too few people for a merge"
+    assert len(stored) >= PEOPLE, "a thread has failed"
     assert missed == []

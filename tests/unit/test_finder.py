@@ -1,0 +1,122 @@
+"""A search and a second one with a witness miss nobody whom InnoDB hides for a moment: against a model of its index."""
+
+import random
+import re
+from collections.abc import Sequence
+
+import pytest
+
+import service.finder
+from service.database import Row
+from service.finder import WITNESS_AGE, WITNESS_HOLDS, Finder
+
+LONGEST_GAP = WITNESS_AGE - 0.05  # seconds from the emptied cache to what was merged being seen
+MERGES_APART = WITNESS_AGE + WITNESS_HOLDS + 0.1  # seconds from one emptied cache to the next, at least
+SEARCHES = 3000
+
+
+class MergingIndex:
+    """Twenty rows come a second; each is in the cache until that is emptied, and in the index a gap later.
+
+    A search looks each word up in both, in either order, and time passes before each look. `service.finder` takes
+    the model's time for the time.
+    """
+
+    bound = 900
+
+    def __init__(self, choose: random.Random, longest_gap: float, backwards: bool) -> None:
+        self._choose = choose
+        self._backwards = backwards
+        self._merges: list[tuple[float, float]] = []  # when the cache is emptied, when its words are seen
+        at = 1000.0
+        while len(self._merges) < 20:
+            at += choose.uniform(MERGES_APART, 2 * MERGES_APART)
+            self._merges.append((at, at + choose.uniform(0.001, longest_gap)))
+        self._came = [1000 + number / 20 for number in range(600)]
+        self.now = choose.uniform(-0.2, 0.1) + choose.choice(self._merges[5:15])[0]
+
+    def time(self) -> float:
+        return self.now
+
+    monotonic = time
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def rows(self) -> int:
+        """Return how many rows there are."""
+        return sum(came <= self.now for came in self._came)
+
+    def read(self, statement: str, values: Sequence[str] = ()) -> Sequence[Row]:
+        if "information_schema" in statement:
+            return [("1000000",)]  # so many that nobody scans
+        if "MIN(id)" in statement:
+            return [("0", "0")]  # between these the sample is taken
+        if statement.startswith("(SELECT busca"):
+            return [("zzzz",)]
+        if "MAX(id)" in statement:
+            newest = self.rows() - 1
+            older = [n for n in range(newest, newest - 40, -1) if identifier(self._came[n]) < values[0].upper()]
+            return [(identifier(self._came[newest]),), *((identifier(self._came[n]) + name(n),) for n in older[:20])]
+        words = re.findall('"(...)"', " ".join(values))
+        found = [number for word in words[:: -1 if self._backwards else 1] for number in self._look_up(word)]
+        people = [(name(number), f"{identifier(self._came[number])}\x1f{name(number)}") for number in found]
+        if "id = X%s" in statement:
+            return [(f"{int(name in values[0])}\x1f{person}",) for name, person in people]
+        return [(person,) for _, person in people]
+
+    def _look_up(self, word: str) -> list[int]:
+        """Return the row that has the word, if it is in the cache or in the index at the moment of the look."""
+        number = NUMBERS[word]
+        emptied, seen = next(merge for merge in self._merges if merge[0] > self._came[number])
+        found = False
+        for place in self._choose.sample(("cache", "index"), 2):
+            self.now += self._choose.choice((0, 0, 0.001, 0.01, 0.1))
+            found = found or (self._came[number] <= self.now < emptied if place == "cache" else seen <= self.now)
+        return [number] if found else []
+
+
+def identifier(came: float) -> str:
+    return f"{int(came * 1000):012X}".ljust(32, "0")
+
+
+def name(number: int) -> str:
+    return "".join(chr(ord("a") + number // 26**place % 26) for place in (2, 1, 0))
+
+
+NUMBERS = {name(number): number for number in range(600)}
+
+
+def missed(monkeypatch: pytest.MonkeyPatch, longest_gap: float = LONGEST_GAP, backwards: bool = False) -> int:
+    """Return how many searches, of many at all moments of merges, do not find their row."""
+    choose = random.Random(20261122)
+    count = 0
+    for _ in range(SEARCHES // 3):
+        index = MergingIndex(choose, longest_gap, backwards)
+        monkeypatch.setattr(service.finder, "time", index)
+        finder = Finder(index, "")  # type: ignore[arg-type]
+        for _ in range(3):
+            number = index.rows() - choose.randint(1, 60)
+            count += not any(name(number) in person for (person,) in finder.find(name(number)))
+            index.sleep(choose.uniform(0, 0.2))
+    return count
+
+
+def test_nobody_is_missed_while_the_index_is_merged(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert missed(monkeypatch) == 0
+
+
+def test_the_judge_sees_a_witness_that_is_read_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert missed(monkeypatch, backwards=True) > 10
+
+
+def test_the_judge_sees_a_witness_of_the_next_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service.finder, "WITNESS_AGE", 0)
+
+    assert missed(monkeypatch) > 10
+
+
+def test_the_judge_sees_a_search_without_a_witness(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service.finder, "MERGE_OVER", 0)
+
+    assert missed(monkeypatch) > 10
