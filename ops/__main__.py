@@ -17,6 +17,7 @@ import pymysql
 from db.server import Database, DatabaseError
 from ops import client, explain
 from ops.bench import Plan, bench
+from ops.deploy import deploy
 from ops.folder import ROOT, Folder, OperatorError
 from ops.limits import divide
 from ops.packages import PackagesError, run_where_bjoern_builds
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--memory", type=int, metavar="MB", help="memory for everything together (default: no limit)")
     up.add_argument("--detach", action="store_true", help="return when it is ready, and let it run")
     down = add("down", _down, "stop what `up` started")
+    rolling = add("deploy", _deploy, "put the code as it is now into the running instances, one after the other")
     status = add("status", _status, "show processes, uptime, rows and memory")
     status.add_argument("--json", action="store_true", help="as JSON")
     sql = add("sql", _sql, "open the mysql client on the running database")
@@ -68,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     seed.add_argument("count", type=int, metavar="N", help="how many; those of an earlier call count too")
     explanation = add("explain", _explain, "show how the running database is searched for a term")
     explanation.add_argument("term")
-    for command in (up, down, status, sql, seed, explanation):
+    for command in (up, down, rolling, status, sql, seed, explanation):
         command.add_argument("--port", type=_port, default=9999, help="the port of the stack (default: 9999)")
         command.add_argument("--data", type=Path, metavar="DIR", help="the data folder (default: .rinha/PORT)")
 
@@ -161,7 +163,7 @@ def _detach(folder: Folder) -> None:
     words = [word for word in sys.argv[1:] if word != "--detach"]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "ops", *words],
+            [sys.executable, "-u", "-P", "-m", "ops", *words],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     with log.open() as said:
@@ -182,6 +184,14 @@ def _down(arguments: argparse.Namespace) -> None:
     while folder.is_locked():
         time.sleep(0.05)
     print("rinha: stopped")
+
+
+def _deploy(arguments: argparse.Namespace) -> None:
+    late = deploy(Folder.chosen(arguments.data, arguments.port), _report)
+    _report("")
+    print("rinha: the new version serves")
+    if late:
+        print(f"rinha: {', '.join(late)} changed too: that counts after ./rinha down and ./rinha up")
 
 
 def _status(arguments: argparse.Namespace) -> int:

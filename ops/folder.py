@@ -74,16 +74,17 @@ class Folder:
         (self.run / "log").symlink_to(self.log)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder for one stack; raise OperatorError if another holds it."""
-        with (self.path / "lock").open("w") as lock:
+    def locked(self, name: str = "lock", refusal: str = "") -> Iterator[None]:
+        """Hold the folder for one stack, or for what else has a name; raise OperatorError if another holds it."""
+        refusal = refusal or (
+            f"a stack is running on {self.path} already; ./rinha status shows it, "
+            "and another --port or --data starts a second one"
+        )
+        with (self.path / name).open("w") as lock:
             deadline = time.monotonic() + 1  # a command that looks whether it is locked holds it for a moment
             while not _lock(lock, fcntl.LOCK_EX):
                 if time.monotonic() > deadline:
-                    raise OperatorError(
-                        f"a stack is running on {self.path} already; ./rinha status shows it, "
-                        "and another --port or --data starts a second one"
-                    )
+                    raise OperatorError(refusal)
                 time.sleep(0.001)
             yield
 

@@ -83,7 +83,8 @@ class _Supervised:
             self._pause = 0.1 if lived > STABLE else min(max(self._pause * 2, 0.1), LONGEST_PAUSE)
             self._start_after = time.monotonic() + self._pause
             ending = _ending(self.process.returncode)
-            _say(f"rinha: {self.name} died ({ending}); starting it again in {self._pause:.1f} s")
+            ended = "died" if self.process.returncode else "ended"
+            _say(f"rinha: {self.name} {ended} ({ending}); starting it again in {self._pause:.1f} s")
             self.process = None
         if self.process or time.monotonic() < self._start_after:
             return False
@@ -175,7 +176,7 @@ class Stack:
                 "DB_SOCKET": str(database.socket),
                 "DB_PASSWORD_FILE": str(database.password_file),
             }
-            self._add(instance, [sys.executable, "-m", "service"], environment)
+            self._add(instance, [sys.executable, "-P", "-m", "service"], environment)
         configuration = run / "nginx.conf"
         sockets = [
             run / f"{instance}.{number}.sock" for instance in instances for number in range(1, self._workers + 1)

@@ -32,6 +32,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 class RunningStack(NamedTuple):
     port: int
     data: Path
+    root: Path = ROOT
 
     @property
     def wire(self) -> OverTheWire:
@@ -50,7 +51,7 @@ class RunningStack(NamedTuple):
         )
 
     def rinha(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        return rinha(*words, "--port", str(self.port), "--data", str(self.data), **options)
+        return rinha(*words, "--port", str(self.port), "--data", str(self.data), root=self.root, **options)
 
     def sql(self, statements: str) -> list[list[str]]:
         """Return what the mysql client prints, as rows of columns."""
@@ -59,11 +60,11 @@ class RunningStack(NamedTuple):
         return [line.split("\t") for line in said.stdout.removesuffix("\n").split("\n")[1:]]
 
 
-def rinha(*words: str, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command of ./rinha, with this interpreter in place of .venv."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+def rinha(*words: str, timeout: float = 120, root: Path = ROOT, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command of the ./rinha in `root`, with this interpreter in place of .venv."""
+    environment = {**os.environ, "PYTHONPATH": str(root)}
     return subprocess.run(
-        [sys.executable, "-m", "ops", *words],
+        [sys.executable, "-P", "-m", "ops", *words],
         env=environment,
         capture_output=True,
         text=True,

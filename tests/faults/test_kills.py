@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import pymysql
 import pytest
 
-from ops.folder import Folder, State
+from ops.folder import ROOT, Folder, State
 from ops.processes import kill_group, members
 from service.person import Person
 from tests.client import OverTheWire
@@ -37,8 +37,8 @@ MEGABYTE = 1 << 20
 class Site:
     """A stack of its own, what can be done to it, and what is seen of it from outside."""
 
-    def __init__(self, data: Path) -> None:
-        self.stack = RunningStack(free_port(), data)
+    def __init__(self, data: Path, root: Path = ROOT) -> None:
+        self.stack = RunningStack(free_port(), data, root)
         self.pause = 3.0  # seconds that MySQL is stopped for
         self.idle = 0  # files that a worker has open when nothing goes on
 
@@ -230,9 +230,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @contextmanager
-def running(data: Path) -> Iterator[Site]:
+def running(data: Path, root: Path = ROOT) -> Iterator[Site]:
     """Run a stack in a block, and leave nothing behind whatever happens."""
-    site = Site(data)
+    site = Site(data, root)
     site.up()
     try:
         yield site

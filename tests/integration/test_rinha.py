@@ -794,6 +794,29 @@ def test_the_script_says_what_the_machine_lacks(checkout: Path, python: str, mis
     assert not (checkout / ".venv").exists()
 
 
+def test_new_requirements_that_cannot_be_installed_leave_those_in_use(checkout: Path) -> None:
+    """A running stack restarts its parts from .venv at any time."""
+    (checkout / ".venv").mkdir()
+    (checkout / ".venv/requirements.txt").write_text("older")
+    make = 'rm -rf "$5"; mkdir -p "$5/bin"; printf "#!/bin/sh\\nexit 1" > "$5/bin/python"; chmod +x "$5/bin/python"'
+    stand_in = tool(checkout / "python", f'[ "$2" != venv ] || {{ {make}; }}')
+
+    said = script(checkout, "deploy", PYTHON=str(stand_in))
+
+    assert said.returncode == 1
+    assert "the packages cannot be installed" in said.stderr
+    assert (checkout / ".venv/requirements.txt").read_text() == "older"
+
+
+def test_up_runs_its_own_code_wherever_it_is_called(stopped: RunningStack, tmp_path: Path) -> None:
+    for name in ("ops", "service", "json"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('somebody else')")
+
+    said = stopped.rinha("up", "--detach", cwd=tmp_path)
+
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
 def test_the_script_hands_every_word_to_the_commands(checkout: Path) -> None:
     """And makes nothing where the requirements have not changed."""
     tool(checkout / ".venv/bin/python", 'echo "$PYTHONPATH"; printf "%s\\n" "$@"')
@@ -802,4 +825,4 @@ def test_the_script_hands_every_word_to_the_commands(checkout: Path) -> None:
     said = script(checkout, "create", "two words", "", "*", PYTHON="/nowhere/python")
 
     assert said.returncode == 0, said.stderr
-    assert said.stdout.split("\n") == [str(checkout), "-m", "ops", "create", "two words", "", "*", ""]
+    assert said.stdout.split("\n") == [str(checkout), "-P", "-m", "ops", "create", "two words", "", "*", ""]
