@@ -64,10 +64,12 @@ def _missing_image(client: str) -> str:
     return f"{client} has no image {', '.join(missing)} (pull it first)" if missing else ""
 
 
-def _call(*command: str, timeout: float = 60.0, **environment: str) -> subprocess.CompletedProcess[str]:
+def _call(
+    *command: str, timeout: float = 60.0, cwd: Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
-        cwd=ROOT,
+        cwd=cwd,
         env=os.environ | environment,
         timeout=timeout,
         stdin=subprocess.DEVNULL,
@@ -99,13 +101,14 @@ class Containers:
     built: float = 0.0
     ready: float = 0.0
 
-    def compose(self, *arguments: str, timeout: float = 120.0) -> None:
-        """Run a compose command on this project; fail with its output if it fails."""
+    def compose(self, *arguments: str, timeout: float = 120.0, root: Path = ROOT) -> None:
+        """Run a compose command on this project, in this checkout or another; fail with its output if it fails."""
         done = _call(
             *self.command,
             *("--file", "compose.yaml", "--project-name", self.project),
             *arguments,
             timeout=timeout,
+            cwd=root,
             RINHA_PORT=str(self.port),
             RINHA_VERSION=self.project,
         )

@@ -4,17 +4,19 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from tests.client import Answer, post
-from tests.compose.conftest import ROOT, SERVICES, Containers, wait_until
+from tests.compose.conftest import BUILDING, ROOT, SERVICES, Containers, wait_until
 from tests.conftest import nickname
 
 # One build on a slow machine takes longer than a test may.
@@ -145,6 +147,52 @@ def test_restarting_the_instances_one_after_the_other_fails_no_request(container
     assert not clients.failures, f"{len(clients.failures)} of {clients.requests}: {clients.failures[:5]}"
     assert clients.requests > 500
     assert _count(containers) == before + clients.created
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Return another checkout of this version."""
+    shutil.copytree(ROOT, tmp_path / "checkout", ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    shutil.copy(ROOT / ".dockerignore", tmp_path / "checkout")
+    return tmp_path / "checkout"
+
+
+def _replace(containers: Containers, service: str, checkout: Path) -> None:
+    """Do as the README says."""
+    containers.compose("up", "--detach", "--no-deps", "--force-recreate", service, root=checkout)
+
+
+def test_a_new_version_replaces_the_instances_one_after_the_other_and_fails_no_request(
+    containers: Containers, checkout: Path
+) -> None:
+    app = checkout / "service/app.py"
+    code, mark = app.read_text(), "# the new version"
+    before = _count(containers)
+    old = {service: containers.container(service) for service in SERVICES}
+
+    app.write_text('raise ImportError("no such thing")\n')
+    containers.compose("build", "api1", timeout=BUILDING, root=checkout)
+
+    with Clients(containers) as clients:
+        _replace(containers, "api1", checkout)
+        wait_until(lambda: "no such thing" in containers.logs("api1"), "the bad version does not start")
+        assert not containers.is_healthy("api1")
+        assert containers.container("api2") == old["api2"]
+
+        app.write_text(code.replace("OPENAPI.read_bytes()", f"OPENAPI.read_bytes() + {mark.encode()!r}"))
+        containers.compose("build", "api1", timeout=BUILDING, root=checkout)
+        for service in ("api1", "api2"):
+            _replace(containers, service, checkout)
+            wait_until(lambda: containers.is_healthy(service), f"{service} serves")  # noqa: B023
+        time.sleep(1)
+
+    print(f"{clients.requests} requests, the slowest {clients.slowest:.3f} s")
+    assert not clients.failures, f"{len(clients.failures)} of {clients.requests}: {clients.failures[:5]}"
+    assert not clients.exhausted, "the clients had no requests left before the end"
+    assert clients.requests > 500
+    assert _count(containers) == before + clients.created
+    assert {containers.wire.ask("GET", "/openapi.yaml").body[-len(mark) :] for _ in range(40)} == {mark.encode()}
+    assert {service for service in SERVICES if containers.container(service) != old[service]} == {"api1", "api2"}
 
 
 @pytest.mark.parametrize("service", ["api1", "nginx", "mysql"])

@@ -107,7 +107,7 @@ def test_the_messages_it_explains_are_said_somewhere() -> None:
 
 def test_every_test_and_fault_that_the_promises_name_exists() -> None:
     promises = (ROOT / "docs/reliability.md").read_text()
-    paths = [path for folder in ("faults", "abuse", "integration") for path in (ROOT / "tests" / folder).glob("*.py")]
+    paths = [path for name in ("faults", "abuse", "integration", "compose") for path in ROOT.glob(f"tests/{name}/*.py")]
     code = "".join(path.read_text() for path in paths)
     rows = "".join(line for line in promises.splitlines() if line.startswith("|"))
 
