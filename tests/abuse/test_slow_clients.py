@@ -1,23 +1,32 @@
-"""A thousand clients that never finish their request: nobody else notices, and nginx cuts them off in time."""
+"""A thousand clients that never finish their request, or never read an answer: nobody else notices, and in time they
+are cut off.
+"""
 
 import re
+import select
 import selectors
 import socket
+import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from statistics import median
 
 import pytest
 
 import lb.server
+from ops.packages import with_dependencies
 from tests.abuse.wire import Traffic
 from tests.conftest import RunningStack, nickname
 
 SLOW = 1000
 BOUND = max(
     float(seconds)
-    for seconds in re.findall(r"client_(?:header|body)_timeout +(\d+)s;", lb.server.CONFIGURATION.read_text())
+    for seconds in re.findall(
+        r"(?:client_header|client_body|send)_timeout +(\d+)s;", lb.server.CONFIGURATION.read_text()
+    )
 )
 LATE = 10.0  # seconds more that a busy machine may need: the bound is a promise, not a speed
 
@@ -115,17 +124,101 @@ def test_a_thousand_slow_clients_hinder_nobody_and_are_cut_off_in_time(stack: Ru
     print(f"{served} requests answered; cut off after {min(slow.cut):.1f} to {max(slow.cut):.1f} s")
 
 
+def connections(port: int) -> tuple[int, int]:
+    """Return how many clients are connected to a port, and how many bytes of answers the kernel holds for them."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ours = [line for line in lines if int(line[1].partition(":")[2], 16) == port]
+    waiting = sum(int(line[4].partition(":")[0], 16) for line in ours)
+    return sum(line[3] == "01" for line in ours), waiting
+
+
+def test_clients_that_do_not_read_their_answers_are_cut_off_in_time_and_hold_little_memory(stack: RunningStack) -> None:
+    count, each = 100, 128 << 10
+    asked = b"GET /openapi.yaml HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20  # 600 KB of answers
+    open_ones, poll = {}, select.poll()
+    for _ in range(count):
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", stack.port))
+        client.sendall(asked)
+        open_ones[client.fileno()] = client
+        poll.register(client, 0)  # to be told of a reset, and of nothing else
+    started, most = time.monotonic(), 0
+    try:
+        while open_ones and time.monotonic() < started + BOUND + LATE:
+            for number, _ in poll.poll(100):
+                poll.unregister(number)
+                open_ones.pop(number).close()
+            most = max(most, connections(stack.port)[1])
+        assert not open_ones, f"{len(open_ones)} of them are still connected"
+    finally:
+        for client in open_ones.values():
+            client.close()
+
+    assert count * 4096 < most < count * each, f"{most} bytes in the kernel"
+    assert Traffic(stack.port, 80).wrong == []
+
+
+Attack = Callable[[int], AbstractContextManager[Callable[[], int]]]
+
+
+@contextmanager
+def our_own(port: int) -> Iterator[Callable[[], int]]:
+    """Attack in a block; the value tells how many clients are connected."""
+    clients = SlowClients(port)
+    try:
+        yield lambda: clients.open
+    finally:
+        clients.close()
+
+
+def slowhttptest(path: str, *mode: str) -> Attack:
+    """Return the attack of the program of that name, as Debian packs it."""
+
+    @contextmanager
+    def attack(port: int) -> Iterator[Callable[[], int]]:
+        program = with_dependencies(["slowhttptest"], print).command("usr/bin/slowhttptest")
+        how = ["-c", str(SLOW), "-r", str(SLOW), "-l", "100", "-i", "4", *mode]
+        running = subprocess.Popen([*program, *how, "-u", f"http://127.0.0.1:{port}{path}"], stdout=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + LATE
+            while connections(port)[0] < SLOW:
+                assert running.poll() is None, "slowhttptest has ended"
+                assert time.monotonic() < deadline, "there are too few slow clients"
+                time.sleep(0.05)
+            yield lambda: min(connections(port)[0], SLOW)
+        finally:
+            running.kill()
+            running.wait()
+
+    return attack
+
+
 @pytest.mark.soak
-def test_a_thousand_slow_clients_do_not_double_the_time_of_an_answer(stack: RunningStack) -> None:
+@pytest.mark.parametrize(
+    "attack",
+    [
+        pytest.param(our_own, id="half of a request"),
+        pytest.param(slowhttptest("/pessoas?t=ana", "-H"), id="slowhttptest, slow headers"),
+        pytest.param(
+            slowhttptest("/pessoas", "-B", "-t", "POST", "-f", "application/json", "-s", "8192"),
+            id="slowhttptest, slow body",
+        ),
+        pytest.param(
+            slowhttptest("/openapi.yaml", "-X", "-w", "10", "-y", "100", "-n", "2", "-z", "5", "-k", "10"),
+            id="slowhttptest, slow read",
+        ),
+    ],
+)
+def test_a_thousand_slow_clients_do_not_double_the_time_of_an_answer(stack: RunningStack, attack: Attack) -> None:
     """Three times in turn, quiet and with the slow; the median of the ratios counts: the machine is not ours alone."""
     Traffic(stack.port, 4000)  # warm-up
     ratios = []
     for _ in range(3):
         quiet = steady(stack)
-        clients = SlowClients(stack.port)
-        attacked = steady(stack)
-        still_open = clients.open
-        clients.close()
+        with attack(stack.port) as connected:
+            attacked = steady(stack)
+            still_open = connected()
         assert still_open == SLOW
         ratios.append(attacked.percentile(0.99) / quiet.percentile(0.99))
         for name, traffic in (("quiet", quiet), ("with 1,000 slow clients", attacked)):
@@ -134,6 +227,7 @@ def test_a_thousand_slow_clients_do_not_double_the_time_of_an_answer(stack: Runn
                 f"p50 {traffic.percentile(0.5) * 1000:.1f} ms, p99 {traffic.percentile(0.99) * 1000:.1f} ms"
             )
     print("ratios of p99:", ", ".join(f"{ratio:.2f}" for ratio in ratios))
+    assert Traffic(stack.port, 400).wrong == []
     assert median(ratios) < 2
 
 
