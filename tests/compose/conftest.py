@@ -100,17 +100,20 @@ class Containers:
     port: int
     built: float = 0.0
     ready: float = 0.0
+    files: tuple[str, ...] = ("compose.yaml",)
+    version: str = ""
 
     def compose(self, *arguments: str, timeout: float = 120.0, root: Path = ROOT) -> None:
         """Run a compose command on this project, in this checkout or another; fail with its output if it fails."""
         done = _call(
             *self.command,
-            *("--file", "compose.yaml", "--project-name", self.project),
+            *(word for file in self.files for word in ("--file", file)),
+            *("--project-name", self.project),
             *arguments,
             timeout=timeout,
             cwd=root,
             RINHA_PORT=str(self.port),
-            RINHA_VERSION=self.project,
+            RINHA_VERSION=self.version or self.project,
         )
         assert not done.returncode, f"compose {' '.join(arguments)}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
 

@@ -6,9 +6,10 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import yaml
 
 from tests.client import Answer, post
 from tests.compose.conftest import BUILDING, ROOT, SERVICES, Containers, wait_until
-from tests.conftest import nickname
+from tests.conftest import free_port, nickname
 
 # One build on a slow machine takes longer than a test may.
 pytestmark = pytest.mark.timeout(1500)
@@ -217,6 +218,63 @@ def test_a_killed_part_comes_back_with_everybody(containers: Containers, service
     _is_stored(containers, person)
     assert _count(containers) == before
     _is_stored(containers, _create(containers))
+
+
+@pytest.fixture
+def small_disk(containers: Containers, tmp_path: Path) -> Iterator[Containers]:
+    """Return the same containers once more, with MySQL's data on a file system of its own: 900 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=900m,uid=999,gid=999", "rinha", str(disk)]
+    mounted = subprocess.run(mount, capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"no small disk can be made here: {mounted.stderr.strip()}")
+    override = tmp_path / "small.yaml"
+    options = {"type": "none", "o": "bind", "device": str(disk)}
+    override.write_text(yaml.safe_dump({"volumes": {"mysql-data": {"driver": "local", "driver_opts": options}}}))
+    others = Containers(
+        containers.client, containers.command, f"{containers.project}-small", free_port(),
+        files=("compose.yaml", str(override)), version=containers.project,
+    )  # fmt: skip
+    try:
+        others.start()
+        yield others
+    finally:
+        others.compose("down", "--volumes", timeout=180)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    assert not others.left()
+
+
+def test_a_full_disk_costs_answers_until_there_is_room_and_the_index_is_whole(small_disk: Containers) -> None:
+    def status() -> int:
+        return post(small_disk.wire, "/pessoas", _somebody()).status
+
+    def table() -> str:
+        ask = "SELECT table_id FROM information_schema.innodb_tables WHERE name = 'rinha/pessoas'"
+        script = f'MYSQL_PWD=$(cat /var/run/mysqld/root_password) mysql -N -u root -e "{ask}"'
+        return small_disk.run("mysql", "sh", "-c", script).stdout
+
+    person, before = _create(small_disk), table()
+    fill = 'fallocate --length $(($(stat -f -c "%a * %S" .) - (10 << 20))) ballast'
+    filled = small_disk.run("mysql", "sh", "-c", f"cd /var/lib/mysql && {fill}")
+    assert filled.returncode == 0, filled.stderr
+
+    wait_until(lambda: "reserve: less" in small_disk.logs("mysql"), "the reserve is seen to be used", 10)
+    seconds = wait_until(lambda: status() == 503, "nobody is stored", 5)
+    _is_stored(small_disk, person)
+    assert [status() for _ in range(20)] == [503] * 20
+    assert small_disk.run("mysql", "rm", "/var/lib/mysql/ballast").returncode == 0
+    back = wait_until(lambda: status() == 201, "people are stored again", 30)
+
+    print(f"refused after {seconds:.1f} s, stored again {back:.1f} s after there was room")
+    _is_stored(small_disk, person)
+    _is_stored(small_disk, _create(small_disk))
+    assert before, "root may not ask"
+    assert table() not in ("", before), "the table was not made anew"
+    said = [line for line in small_disk.logs("mysql").splitlines() if line.startswith("reserve: ")]
+    assert [line.split(";")[0].split(",")[0] for line in said] == [
+        "reserve: less than 256 MB are left on the disk", "reserve: there is room on the disk again",
+    ]  # fmt: skip
 
 
 def test_people_outlive_down_and_up(containers: Containers) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from ops.up import RESERVE
+
 ROOT = Path(__file__).parents[2]
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 
@@ -30,6 +32,13 @@ def test_all_containers_together_stay_inside_the_contests_budget() -> None:
 
     assert cpus <= Decimal("1.5")
     assert memory <= 3072
+
+
+def test_the_reserve_of_disk_is_that_of_a_host() -> None:
+    script = (ROOT / "db/reserve.sh").read_text()
+
+    assert f"reserve=$(({RESERVE >> 20} << 20))" in script
+    assert "free > reserve * 9 / 8" in script
 
 
 def test_the_topology_is_the_contests() -> None:
