@@ -28,7 +28,7 @@ START = 150  # steps that full text costs before it has read anything
 # and whatever may count as punctuation are left out.
 _SAFE = re.compile(
     "[0-9A-Za-z_"
-    "À-ÖØ-öø-ɏ"  # Latin-1 and Extended-A, -B
+    "À-ÖØ-öø-ȹȻ-Ƚȿ-ɏ"  # Latin-1 and Extended-A, -B, but for two that grow in lower case: InnoDB loses what follows them
     "Α-ΡΣ-Ωα-ω"  # Greek
     "А-яЀ-Џѐ-џ"  # Cyrillic
     "ぁ-ゔァ-ヺ一-龥가-힣"  # kana, CJK as far as it knows them, Hangul
