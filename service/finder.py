@@ -88,26 +88,24 @@ class Finder:
         return plan(term, self._fresh_sample())
 
     def _by_words(self, words: str, pattern: str, deadline: float, trace: Trace) -> Sequence[Row]:
-        """Search by full text; where fewer than 50 are found, make sure that the index was whole.
+        """Search by full text, and make sure that the index was whole where fewer than 50 are found.
 
-        InnoDB empties its cache of new words a moment before what it merged into the index can be seen: a search
-        then misses rows of that cache. So it is done again, for a row of that cache first, the witness: if that is
-        still in the cache, the first search was before; if in the index, so is all that is read after it, from left
-        to right. Together they miss nobody (docs/search.md).
+        InnoDB empties its cache of new words a moment before what it merged into the index can be seen: it then
+        finds no row of that cache. So the words are read twice, and between them those of a row of that cache, the
+        witness: if that is still in the cache, the first reading was before; if in the index, so is all that is
+        read after it, from left to right. Together they miss nobody (docs/search.md).
         """
-        rows = self._read(_BY_WORDS, (words, pattern), deadline, trace)
-        while len(rows) < LIMIT:
+        while True:
             identifier, witness_words = self._fresh_witness()
             if not witness_words:
-                break
-            values = (pattern, f"({witness_words}) ({words})", pattern, identifier)
-            again = self._read(_BY_WORDS_OR_ID, values, deadline, trace)
-            found = {row[0][2:]: None for row in again if row[0][0] == "1"}
-            if any(row[0].startswith(identifier, 2) for row in again) or len(found) >= LIMIT:
-                return [(person,) for person in dict.fromkeys((*(row[0] for row in rows), *found))][:LIMIT]
+                return self._read(_BY_WORDS, (words, pattern), deadline, trace)
+            values = (pattern, f"({words}) ({witness_words}) ({words})", pattern, identifier)
+            rows = self._read(_BY_WORDS_OR_ID, values, deadline, trace)
+            found = [(row[2:],) for (row,) in rows if row[0] == "1"]
+            if len(found) >= LIMIT or any(row.startswith(identifier, 2) for (row,) in rows):
+                return found[:LIMIT]
             self._witness_holds_until = 0.0
             time.sleep(MERGE_PAUSE)
-        return rows
 
     def _fresh_witness(self) -> tuple[str, str]:
         """Return the id of a row of half a second ago and words that find it; no words if no merge can go on."""
