@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ import pymysql
 
 from db.server import Database, DatabaseError
 from ops import client, explain
-from ops.bench import Plan, bench
+from ops.bench import Plan, Start, bench
+from ops.containers import containers
 from ops.deploy import deploy
+from ops.embedded import embedded
 from ops.folder import ROOT, Folder, OperatorError
 from ops.limits import divide
 from ops.packages import PackagesError, run_where_bjoern_builds
@@ -85,14 +88,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where results go (default: .rinha/bench)",
     )
-    load.add_argument("--workers", type=_count, default=4, metavar="N", help="processes per instance (default: 4)")
     load.add_argument(
-        "--cpus", type=float, default=1.5, metavar="N", help="CPUs for everything together (default: 1.5)"
+        "--compose", action="store_true", help="on the containers of compose.yaml, which has limits and workers"
     )
-    load.add_argument(
-        "--memory", type=int, default=3072, metavar="MB", help="memory for everything together (default: 3072)"
-    )
-    load.add_argument("--unlimited", action="store_true", help="without limits; the report says so")
+    load.add_argument("--workers", type=_count, metavar="N", help="processes per instance (default: 4)")
+    load.add_argument("--cpus", type=float, metavar="N", help="CPUs for everything together (default: 1.5)")
+    load.add_argument("--memory", type=int, metavar="MB", help="memory for everything together (default: 3072)")
+    load.add_argument("--unlimited", action="store_const", const=True, help="without limits; the report says so")
     load.add_argument(
         "--gatling", default="3.9.5", metavar="VERSION", help="(default: 3.9.5, the contest's; 3.10.5 runs too)"
     )
@@ -275,12 +277,22 @@ def _test(arguments: Sequence[str]) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    limited = not arguments.unlimited
+    start: Start
+    if arguments.compose:
+        if given := [name for name in ("cpus", "memory", "workers", "unlimited") if vars(arguments)[name] is not None]:
+            raise OperatorError(f"--{given[0]} does not go with --compose: compose.yaml has the limits and the workers")
+        start = partial(containers, arguments.port)
+    else:
+        cpus = 1.5 if arguments.cpus is None else arguments.cpus
+        memory = 3072 if arguments.memory is None else arguments.memory
+        budget = None if arguments.unlimited else (cpus, memory)
+        start = partial(embedded, arguments.port, arguments.workers or 4, budget)
     plan = Plan(
-        arguments.port, arguments.data, arguments.workers, arguments.cpus if limited else None,
-        arguments.memory if limited else None, arguments.gatling, arguments.dialect, arguments.seed, arguments.scale,
+        start, arguments.port, arguments.data, arguments.gatling, arguments.dialect, arguments.seed, arguments.scale,
         arguments.duration,
     )  # fmt: skip
+    for number in (signal.SIGTERM, signal.SIGHUP):  # or what was started would outlive us
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
     passed = [bench(plan, _report) for _ in range(arguments.runs)]
     return 0 if all(passed) else 1
 

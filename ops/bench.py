@@ -7,20 +7,17 @@ import platform
 import random
 import shutil
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlencode
 
-import db.server
-from ops.folder import ROOT, Folder, OperatorError
-from ops.limits import ControlGroups, divide
-from ops.processes import usage
+from ops.folder import ROOT, OperatorError
+from ops.limits import Consumption, Limit
 from ops.report import Facts, Run, Samples, html, json_line, parse, summarise, text
 from tests.load.people import Payload, maximum, payloads, write
 
@@ -29,14 +26,34 @@ PEOPLE, TERMS = 100_000, 5_000  # as many as the contest's files have
 SEARCHED = 2_000  # rows that the audit looks for by search; all of them where there are fewer
 
 
-class Plan(NamedTuple):
-    """One run of the load: what is sent, to what, under which limits (None: none)."""
+Report = Callable[[str], None]
 
+
+class Stack(Protocol):
+    """A running stack with nobody stored, made for one run of the load, of whatever it is made."""
+
+    limits: Mapping[str, Limit]  # that are applied to each part; empty if none is
+    workers: int
+    versions: dict[str, str]
+    made_of: str
+
+    def consumption(self) -> Mapping[str, Consumption]:
+        """Return what each part uses."""
+
+    def query(self, statement: str) -> str:
+        """Return what MySQL's root gets for a statement: lines of columns with tabs between."""
+
+
+# Runs a stack, given a folder for what is to be kept of it.
+Start = Callable[[Path, Report], AbstractContextManager[Stack]]
+
+
+class Plan(NamedTuple):
+    """One run of the load: on which stack, and what is sent to its port."""
+
+    start: Start
     port: int
     data: Path
-    workers: int
-    cpus: float | None
-    memory: int | None
     gatling: str
     dialect: str
     seed: int
@@ -44,7 +61,7 @@ class Plan(NamedTuple):
     duration: int
 
 
-def bench(plan: Plan, report: Callable[[str], None]) -> bool:
+def bench(plan: Plan, report: Report) -> bool:
     """Play the load once and print and write the report; tell whether nobody was lost and the audit holds.
 
     Raises OperatorError where java, Maven or the stack cannot be had.
@@ -53,9 +70,9 @@ def bench(plan: Plan, report: Callable[[str], None]) -> bool:
     folder.mkdir(parents=True)
     classpath = _prepare_gatling(plan.gatling, report)
     write(folder / "feed", plan.seed, PEOPLE, TERMS, plan.dialect)
-    with _stack(plan, folder / "stack", report) as (stack, groups):
+    with plan.start(folder, report) as stack:
         samples: list[dict[str, Any]] = []
-        with _sampling(stack, groups, samples):
+        with _sampling(stack, samples):
             report(f"playing the load for {plan.duration} s")
             log = _play(plan, classpath, folder)
             time.sleep(1)
@@ -63,16 +80,15 @@ def bench(plan: Plan, report: Callable[[str], None]) -> bool:
         sent = list(islice(payloads(plan.seed, PEOPLE), summarise(run.requests)["create"].count))
         report("auditing")
         rows, faults = _audit(stack, plan, run, sent)
-    facts = _facts(plan, rows, maximum(sent), faults)
+    facts = _facts(plan, stack, rows, maximum(sent), faults)
     _write(folder, run, samples, facts)
     report("")
     print(text(run, samples, facts))
     print(f"report: {folder / 'report.html'}; Gatling's own: {log.parent / 'index.html'}")
-    shutil.rmtree(folder / "stack")
     return facts.passed
 
 
-def _prepare_gatling(version: str, report: Callable[[str], None]) -> str:
+def _prepare_gatling(version: str, report: Report) -> str:
     """Compile the simulation against a version of Gatling; return the class path."""
     if not shutil.which("java") or not shutil.which("mvn"):
         raise OperatorError(
@@ -93,39 +109,13 @@ def _prepare_gatling(version: str, report: Callable[[str], None]) -> str:
 
 
 @contextmanager
-def _stack(plan: Plan, data: Path, report: Callable[[str], None]) -> Iterator[tuple[Folder, ControlGroups | None]]:
-    """Run a stack of its own on an empty data folder, under the limits."""
-    words = ["--port", str(plan.port), "--data", str(data)]
-    limits = ["--cpus", str(plan.cpus), "--memory", str(plan.memory)] if plan.cpus else []
-    ops = [sys.executable, "-m", "ops"]
-    report("starting the stack")
-    up = subprocess.run(
-        [*ops, "up", *words, *limits, "--workers", str(plan.workers), "--detach"], capture_output=True, text=True
-    )
-    if up.returncode:
-        raise OperatorError(f"the stack does not start:\n{up.stdout}{up.stderr}")
-    folder = Folder(data)
-    try:
-        yield folder, ControlGroups(folder.running().pid) if plan.cpus else None
-    finally:
-        subprocess.run([*ops, "down", *words], capture_output=True)
-
-
-@contextmanager
-def _sampling(stack: Folder, groups: ControlGroups | None, samples: list[dict[str, Any]]) -> Iterator[None]:
+def _sampling(stack: Stack, samples: list[dict[str, Any]]) -> Iterator[None]:
     """Note once a second what each part uses."""
     done = threading.Event()
-    state = stack.running()
 
     def sample() -> dict[str, Any]:
-        parts: dict[str, dict[str, float]] = {}
-        for name, part in state.parts.items():
-            used = groups.consumption(name) if groups else usage(part.pid)
-            parts[name] = {"cpu_s": used.cpu, "rss_mb": used.memory / 2**20}
-        if groups:
-            used = groups.consumption("up")
-            parts["up"] = {"cpu_s": used.cpu, "rss_mb": used.memory / 2**20}
-        return {"t": time.time(), "parts": parts}
+        used = stack.consumption().items()
+        return {"t": time.time(), "parts": {name: {"cpu_s": u.cpu, "rss_mb": u.memory / 2**20} for name, u in used}}
 
     def watch() -> None:
         samples.append(sample())
@@ -139,8 +129,8 @@ def _sampling(stack: Folder, groups: ControlGroups | None, samples: list[dict[st
     finally:
         done.set()
         watcher.join()
-        if groups:
-            throttled = {name: groups.consumption(name).throttled for name in [*state.parts, "up"]}
+        if stack.limits:
+            throttled = {name: used.throttled for name, used in stack.consumption().items()}
             print("periods of 100 ms in which a part ran out of CPU:", throttled)
 
 
@@ -163,7 +153,7 @@ def _play(plan: Plan, classpath: str, folder: Path) -> Path:
     return logs[0]
 
 
-def _audit(stack: Folder, plan: Plan, run: Run, sent: Sequence[Payload]) -> tuple[int, list[str]]:
+def _audit(stack: Stack, plan: Plan, run: Run, sent: Sequence[Payload]) -> tuple[int, list[str]]:
     """Compare what was acknowledged, what is stored, and what search finds; return the rows and what differs."""
     faults = []
     connection = http.client.HTTPConnection("127.0.0.1", plan.port, timeout=60)
@@ -204,10 +194,8 @@ def _get(connection: http.client.HTTPConnection, path: str) -> bytes:
     return body
 
 
-def _rows(stack: Folder) -> list[tuple[str, str, str, str, str | None]]:
-    database = db.server.Database.of(stack, lambda line: None)
-    query = "SELECT BIN_TO_UUID(id), HEX(apelido), HEX(nome), nascimento, HEX(stack) FROM rinha.pessoas"
-    lines = subprocess.run([*database.client(), "-N", "-e", query], capture_output=True, text=True, check=True).stdout
+def _rows(stack: Stack) -> list[tuple[str, str, str, str, str | None]]:
+    lines = stack.query("SELECT BIN_TO_UUID(id), HEX(apelido), HEX(nome), nascimento, HEX(stack) FROM rinha.pessoas")
 
     def text_of(digits: str) -> str:
         return bytes.fromhex(digits).decode()
@@ -218,7 +206,7 @@ def _rows(stack: Folder) -> list[tuple[str, str, str, str, str | None]]:
     ]
 
 
-def _facts(plan: Plan, rows: int, most: int, faults: Sequence[str]) -> Facts:
+def _facts(plan: Plan, stack: Stack, rows: int, most: int, faults: Sequence[str]) -> Facts:
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
     ).stdout.strip()
@@ -230,7 +218,8 @@ def _facts(plan: Plan, rows: int, most: int, faults: Sequence[str]) -> Facts:
         ),
         platform.machine(),
     )
-    limits = divide(plan.cpus, plan.memory, 2) if plan.cpus and plan.memory else {}
+    limits = stack.limits
+    cpus, memory = (sum(amounts) for amounts in zip(*limits.values(), strict=True)) if limits else (0, 0)
     return Facts(
         rows=rows,
         maximum=most,
@@ -239,12 +228,13 @@ def _facts(plan: Plan, rows: int, most: int, faults: Sequence[str]) -> Facts:
         machine=f"{model}, {os.cpu_count()} CPUs, shared with the load generator",
         commit=commit or "unknown",
         seed=plan.seed,
-        versions={"Python": platform.python_version()},
-        limits={"CPU": plan.cpus, "MB": plan.memory} if plan.cpus and plan.memory else {},
+        versions=stack.versions,
+        limits={"CPU": round(cpus, 3), "MB": round(memory / 2**20)} if limits else {},
         settings={
             "limits are": ", ".join(f"{name} {limit.cpus:.2f}" for name, limit in limits.items()) or "NOT APPLIED",
             "load": f"scale {plan.scale:g}, {plan.duration} s, {plan.dialect} dialect",
-            "workers": f"{plan.workers} per instance",
+            "workers": f"{stack.workers} per instance",
+            "stack": stack.made_of,
         },
     )  # fmt: skip
 

@@ -151,7 +151,7 @@ class Stack:
         folder, run, log = self._folder, self._folder.run, self._folder.log
         _end_leftovers(folder)
         folder.forget_state()
-        _check_port(self._port)
+        check_port(self._port)
         if self._groups and self._limits:
             self._groups.make(self._limits)
         database = self._database = db.server.Database.of(folder, report)
@@ -185,7 +185,7 @@ class Stack:
         self._add("nginx", lb.server.command(nginx, configuration), {})
         report("waiting for the API")
         deadline = time.monotonic() + 30
-        while not _answers(self._port):
+        while not answers(self._port):
             _check_stop()
             self._keep_once()
             if time.monotonic() > deadline:
@@ -281,21 +281,23 @@ def _end_leftovers(folder: Folder) -> None:
         kill_group(part.pid)
 
 
-def _check_port(port: int) -> None:
+def check_port(port: int) -> None:
+    """Raise OperatorError if a port cannot be had."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("0.0.0.0", port))  # noqa: S104 - as nginx will
         except PermissionError:
-            raise OperatorError(f"port {port} is for root only; give one above 1023: ./rinha up --port 9999") from None
+            raise OperatorError(f"port {port} is for root only; give one above 1023, as --port 9999") from None
         except OSError:
             raise OperatorError(
-                f"port {port} is taken; stop what holds it (ss -ltnp shows it) or give another one: "
-                f"./rinha up --port {port - 1}"
+                f"port {port} is taken; stop what holds it (ss -ltnp shows it) or give another one, "
+                f"as --port {port - 1}"
             ) from None
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Tell whether the whole way to the database is open."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
         connection.request("GET", "/contagem-pessoas")

@@ -16,8 +16,11 @@ from typing import Any
 import pytest
 import yaml
 
+from ops.containers import BUILDING, SERVICES, wait_until
+from ops.folder import ROOT
+from ops.up import answers
 from tests.client import Answer, post
-from tests.compose.conftest import BUILDING, ROOT, SERVICES, Containers, wait_until
+from tests.compose.conftest import Containers
 from tests.conftest import free_port, nickname
 
 # One build on a slow machine takes longer than a test may.
@@ -213,7 +216,7 @@ def test_a_killed_part_comes_back_with_everybody(containers: Containers, service
         return bool(now["Running"] and now["Pid"] != state["Pid"])
 
     seconds = wait_until(is_back, f"the restart policy starts {service} again", 60)
-    seconds += wait_until(lambda: containers.answers() and containers.is_healthy(service), f"{service} is ready")
+    seconds += wait_until(lambda: answers(containers.port) and containers.is_healthy(service), f"{service} is ready")
     print(f"{service} was back after {seconds:.1f} s")
     _is_stored(containers, person)
     assert _count(containers) == before
@@ -233,8 +236,8 @@ def small_disk(containers: Containers, tmp_path: Path) -> Iterator[Containers]:
     options = {"type": "none", "o": "bind", "device": str(disk)}
     override.write_text(yaml.safe_dump({"volumes": {"mysql-data": {"driver": "local", "driver_opts": options}}}))
     others = Containers(
-        containers.client, containers.command, f"{containers.project}-small", free_port(),
-        files=("compose.yaml", str(override)), version=containers.project,
+        containers.client, containers.command, f"{containers.name}-small", free_port(),
+        files=("compose.yaml", str(override)), version=containers.name,
     )  # fmt: skip
     try:
         others.start()
@@ -299,7 +302,7 @@ def test_without_the_database_requests_are_told_to_come_back_and_recover_by_them
         health = {service: containers.is_healthy(service) for service in ("api1", "api2", "nginx")}
     finally:
         containers.compose("start", "mysql")
-    wait_until(containers.answers, "the service answers again")
+    wait_until(lambda: answers(containers.port), "the service answers again")
 
     assert (answer.status, answer.json()["status"]) == (503, 503)
     assert int(answer.headers["retry-after"]) > 0
@@ -382,7 +385,7 @@ def test_the_service_may_read_and_add_people_and_nothing_else(containers: Contai
 def test_the_image_says_what_it_is(containers: Containers) -> None:
     labels = containers.inspect("api1")["Config"]["Labels"]
 
-    assert labels["org.opencontainers.image.version"] == containers.project
+    assert labels["org.opencontainers.image.version"] == containers.name
     for name in ("title", "description", "licenses", "source", "revision"):
         assert labels[f"org.opencontainers.image.{name}"]
     assert containers.run("api1", "sh", "-c", "command -v gcc cc").returncode

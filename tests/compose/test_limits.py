@@ -22,13 +22,13 @@ def _limits(service: str) -> tuple[Decimal, int]:
     return Decimal(limits["cpus"]), int(memory[1])
 
 
-def _total() -> tuple[Decimal, int]:
+def total() -> tuple[Decimal, int]:
     every = [_limits(service) for service in SERVICES]
     return sum((cpus for cpus, _ in every), Decimal()), sum(memory for _, memory in every)
 
 
 def test_all_containers_together_stay_inside_the_contests_budget() -> None:
-    cpus, memory = _total()
+    cpus, memory = total()
 
     assert cpus <= Decimal("1.5")
     assert memory <= 3072
@@ -123,7 +123,7 @@ def test_the_readmes_table_of_containers_is_compose_yamls() -> None:
         name, cpus, memory = _cells(line)
         rows[name] = (Decimal(cpus), int(memory.removesuffix(" MB")))
 
-    assert rows == {service: _limits(service) for service in SERVICES} | {"total": _total()}
+    assert rows == {service: _limits(service) for service in SERVICES} | {"total": total()}
 
 
 def _cells(line: str) -> list[str]:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,27 +16,44 @@ needs_java = pytest.mark.skipif(
 )
 
 
+def play(data: Path, *words: str) -> dict[str, Any]:
+    """Play a short load; return its result, in which everybody is stored and nothing failed."""
+    short = ["--port", str(free_port()), "--data", str(data), "--scale", "0.1", "--duration", "20"]
+    said = rinha("bench", *short, *words, timeout=500)
+
+    assert said.returncode == 0, said.stdout + said.stderr
+    (line,) = (data / "results.jsonl").read_text().splitlines()
+    result: dict[str, Any] = json.loads(line)
+    assert result["passed"]
+    assert result["rows"] == result["maximum"] > 100
+    (log,) = data.glob("*/gatling/*/simulation.log")
+    kinds = summarise(parse(log.read_text(encoding="utf-8").splitlines()).requests)
+    assert {kind: summary.ko for kind, summary in kinds.items()} == dict.fromkeys(kinds, 0)
+    assert kinds["read"].count == result["rows"]
+    (page,) = data.glob("*/report.html")
+    assert "people stored" in page.read_text()
+    return result
+
+
 @needs_java
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("dialect", ["official", "english"])
 def test_the_load_is_played_scored_and_audited(dialect: str, tmp_path: Path) -> None:
     limits = ["--cpus", "1.5", "--memory", "3072"] if available() else ["--unlimited"]
-    words = ["--scale", "0.1", "--duration", "20", "--workers", "2", "--dialect", dialect]
 
-    said = rinha("bench", "--port", str(free_port()), "--data", str(tmp_path), *words, *limits, timeout=500)
+    result = play(tmp_path, "--workers", "2", "--dialect", dialect, *limits)
 
-    assert said.returncode == 0, said.stdout + said.stderr
-    (line,) = (tmp_path / "results.jsonl").read_text().splitlines()
-    result = json.loads(line)
-    assert result["passed"]
-    assert result["rows"] == result["maximum"] > 100
     assert result["limits"] == ({"CPU": 1.5, "MB": 3072} if available() else {})
-    (log,) = tmp_path.glob("*/gatling/*/simulation.log")
-    kinds = summarise(parse(log.read_text(encoding="utf-8").splitlines()).requests)
-    assert {kind: summary.ko for kind, summary in kinds.items()} == dict.fromkeys(kinds, 0)
-    assert kinds["read"].count == result["rows"]
-    (page,) = tmp_path.glob("*/report.html")
-    assert "people stored" in page.read_text()
+
+
+@pytest.mark.parametrize("option", ["--cpus=1", "--memory=0", "--workers=4", "--unlimited"])
+def test_what_compose_yaml_says_is_no_option_beside_compose(option: str, tmp_path: Path) -> None:
+    said = rinha("bench", "--compose", option, "--data", str(tmp_path))
+
+    assert said.returncode == 1
+    name = option.partition("=")[0]
+    assert said.stderr == f"rinha: {name} does not go with --compose: compose.yaml has the limits and the workers\n"
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_parts_of_a_budget_add_up_to_it() -> None:

@@ -1,0 +1,78 @@
+"""The contest's load on the containers, within the limits that compose.yaml states and the kernel applies."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ops.containers import SERVICES, Containers, Project, call
+from ops.folder import ROOT, OperatorError
+from ops.limits import Group
+from tests.compose import conftest
+from tests.compose.test_limits import total
+from tests.conftest import free_port
+from tests.load.test_bench import needs_java, play
+
+pytestmark = pytest.mark.timeout(1500)
+
+
+@needs_java
+@pytest.mark.usefixtures("an_engine")
+def test_the_load_is_played_on_containers_within_the_limits_of_compose_yaml(tmp_path: Path) -> None:
+    result = play(tmp_path, "--compose")
+
+    cpus, memory = total()
+    assert result["limits"] == {"CPU": float(cpus), "MB": memory}
+    assert set(result["resources"]) == {*SERVICES, "all"}
+    for part, used in result["resources"].items():
+        assert used["cpu_s"] > 0, part
+        assert used["peak_mb"] > 1, part
+    assert result["resources"]["mysql"]["peak_mb"] > 100
+    assert result["resources"]["all"]["peak_mb"] < memory
+
+
+@needs_java
+def test_an_interrupted_run_leaves_no_container_volume_or_image(
+    an_engine: tuple[str, list[str]], tmp_path: Path
+) -> None:
+    words = ["bench", "--compose", "--port", str(free_port()), "--data", str(tmp_path), "--duration", "60"]
+    seen, name, there = "", "", list[str]()
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "ops", *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as running:  # fmt: skip
+        assert running.stdout
+        for line in running.stdout:
+            seen += line
+            if found := re.search(r"starting the containers of (\S+)", line):
+                name = found[1]
+            if "playing the load" in line:
+                there = Project(*an_engine, name, 0).left()
+                running.send_signal(signal.SIGTERM)
+
+    assert running.returncode == 128 + signal.SIGTERM, seen
+    assert len(there) >= len(SERVICES), "nothing was there to be left"
+    assert Project(*an_engine, name, 0).left() == []
+    assert call(an_engine[0], "image", "inspect", f"localhost/rinha:{name}").returncode
+    assert not list(tmp_path.glob("results.jsonl"))
+
+
+def test_a_limit_that_the_kernel_does_not_apply_is_not_called_one(containers: conftest.Containers) -> None:
+    known = containers.inspect("api2")
+    group = Group.of(known["State"]["Pid"], known["Id"])
+    limit = group.limit()
+    try:
+        group.set(limit._replace(cpus=limit.cpus * 2))
+    except OSError as error:
+        pytest.skip(f"no limit can be changed here: {error}")
+    try:
+        with pytest.raises(OperatorError, match=r"api2 by .* is not limited: stated are 0.2 CPUs .* applied are 0.4"):
+            Containers(containers)
+    finally:
+        group.set(limit)
+
+    assert Containers(containers).limits["api2"] == limit

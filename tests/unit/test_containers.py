@@ -1,0 +1,65 @@
+"""What ./rinha bench --compose refuses, and how it ends what it has begun."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from ops import containers
+from ops.folder import OperatorError
+from ops.limits import Limit
+from ops.processes import members
+
+LIMIT = Limit(0.92, 1536 << 20)
+
+
+@pytest.mark.parametrize(
+    ("stated", "applied"),
+    [
+        (LIMIT, Limit(0.95, LIMIT.memory)), (LIMIT, Limit(0.92, 1535 << 20)), (LIMIT, Limit(0, 0)),
+        (Limit(0, 0), Limit(0, 0)), (Limit(0, LIMIT.memory), Limit(0, LIMIT.memory)), (Limit(0.92, 0), Limit(0.92, 0)),
+    ],
+)  # fmt: skip
+def test_only_a_limit_that_is_both_stated_and_applied_is_called_one(stated: Limit, applied: Limit) -> None:
+    containers.verify("mysql by podman", LIMIT, LIMIT)
+
+    with pytest.raises(OperatorError, match=r"mysql by podman is not limited: stated are .*, applied are "):
+        containers.verify("mysql by podman", stated, applied)
+
+
+def test_without_an_engine_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(OperatorError, match=r"no containers here: podman is not installed; docker is not installed"):
+        containers.engine()
+
+
+def test_the_load_is_not_played_into_somebody_elses_port(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with (
+            pytest.raises(OperatorError, match=f"port {port} is taken"),
+            containers.containers(port, tmp_path, print),
+        ):
+            pytest.fail("it was started")
+
+
+def test_a_command_that_does_not_end_is_ended_with_all_it_has_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(containers, "ENDING", 0.3)
+    script = 'trap "" INT; sleep 100 & echo $$ > group; wait'  # neither of the two heeds the interrupt
+
+    with pytest.raises(OperatorError, match=r"sh -c .* does not end in 0.5 s"):
+        containers.call("sh", "-c", script, timeout=0.5, cwd=tmp_path)
+
+    assert members(int((tmp_path / "group").read_text())) == []
+
+
+def test_a_command_that_is_interrupted_may_end_what_it_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(containers, "ENDING", 10)
+
+    with pytest.raises(OperatorError, match=r"does not end"):
+        containers.call("sh", "-c", "sleep 0.8; touch done", timeout=0.3, cwd=tmp_path)
+
+    assert (tmp_path / "done").exists()
