@@ -4,6 +4,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,18 +51,23 @@ def embedded(
 
     If that or what is done meanwhile fails, its data and logs are left in `folder`.
     """
-    data = folder / "stack"
-    words = ["--port", str(port), "--data", str(data)]
-    options = ["--cpus", str(budget[0]), "--memory", str(budget[1])] if budget else []
-    options += ["--instances", str(INSTANCES), "--workers", str(workers)]
-    ops = [sys.executable, "-P", "-m", "ops"]
+    stack = Folder(folder / "stack")
+    words = ["--port", str(port), "--data", str(stack.path), "--instances", str(INSTANCES), "--workers", str(workers)]
+    words += ["--cpus", str(budget[0]), "--memory", str(budget[1])] if budget else []
     report("starting the stack")
+    said = folder / "up.log"
+    with said.open("wb") as output:
+        up = subprocess.Popen(
+            [sys.executable, "-P", "-m", "ops", "up", *words],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
     try:
-        up = subprocess.run([*ops, "up", *words, *options, "--detach"], capture_output=True, text=True)
-        if up.returncode:
-            raise OperatorError(f"the stack does not start:\n{up.stdout}{up.stderr}")
-        limits = divide(budget[0], budget[1] << 20, INSTANCES) if budget else {}
-        yield Embedded(Folder(data), workers, limits)
+        while not ((state := stack.last_state()) and state.ready):
+            if up.poll() is not None:
+                raise OperatorError(f"the stack does not start:\n{said.read_text()}")
+            time.sleep(0.05)
+        yield Embedded(stack, workers, divide(budget[0], budget[1] << 20, INSTANCES) if budget else {})
     finally:
-        subprocess.run([*ops, "down", *words], capture_output=True)
-    shutil.rmtree(data)
+        up.terminate()
+        up.wait()
+    shutil.rmtree(stack.path)

@@ -1,12 +1,18 @@
 """A short run of the contest's load: its score and its audit count, its speed does not."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ops.folder import ROOT, Folder
 from ops.limits import ControlGroups, available, divide
 from ops.report import parse, summarise
 from tests.conftest import free_port, rinha
@@ -44,6 +50,24 @@ def test_the_load_is_played_scored_and_audited(dialect: str, tmp_path: Path) -> 
     result = play(tmp_path, "--workers", "2", "--dialect", dialect, *limits)
 
     assert result["limits"] == ({"CPU": 1.5, "MB": 3072} if available() else {})
+
+
+@needs_java
+def test_a_run_that_is_interrupted_while_it_starts_leaves_nothing_running(tmp_path: Path) -> None:
+    words = ["bench", "--port", str(free_port()), "--data", str(tmp_path), "--unlimited"]
+    running = subprocess.Popen([sys.executable, "-P", "-m", "ops", *words], env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+    def stacks() -> list[Folder]:
+        return [Folder(path) for path in tmp_path.glob("*/stack")]
+
+    try:
+        while running.poll() is None and not any(stack.is_locked() for stack in stacks()):
+            time.sleep(0.05)
+    finally:
+        running.terminate()
+
+    assert running.wait(60) == 128 + signal.SIGTERM
+    assert [stack.is_locked() for stack in stacks()] == [False]
 
 
 @pytest.mark.parametrize("option", ["--cpus=1", "--memory=0", "--workers=4", "--unlimited"])
