@@ -1,6 +1,7 @@
 """./rinha deploy: the code as it is now into the instances that run, one after the other."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -44,10 +45,13 @@ def deploy(folder: Folder, report: Callable[[str], None]) -> list[str]:
     that does not become ready there, and nothing was restarted; or of an instance that does not serve
     again, and those after it were left as they were.
     """
+    folder.running()
     with folder.locked("deploy.lock", f"another deployment is under way on {folder.path}; try again when it is over"):
         state = folder.running()
-        parts = {name: part for name, part in state.parts.items() if name.startswith("api")}
-        alive = [part.pid for part in parts.values() if started_at(part.pid) == part.started_at]
+        # Not from the state, which leaves out what is about to be started again.
+        names = sorted(set(re.findall(r"/(api\d+)\.\d+\.sock", (folder.run / "nginx.conf").read_text())))
+        parts = [state.parts[name] for name in names if name in state.parts]
+        alive = [part.pid for part in parts if started_at(part.pid) == part.started_at]
         if not alive:
             raise OperatorError(f"no instance runs just now; ./rinha up is starting them anew, see {folder.log}")
         version = _Version(alive[0])
@@ -56,10 +60,10 @@ def deploy(folder: Folder, report: Callable[[str], None]) -> list[str]:
         report("trying the new version")
         _try(folder, version)
         sockets = {
-            name: [folder.run / f"{name}.{number + 1}.sock" for number in range(version.workers)] for name in parts
+            name: [folder.run / f"{name}.{number + 1}.sock" for number in range(version.workers)] for name in names
         }
         # One that does not serve comes first: it is not needed to serve while the others restart.
-        order = sorted(parts, key=lambda name: (all(map(version.is_ready, sockets[name])), name))
+        order = sorted(names, key=lambda name: (all(map(version.is_ready, sockets[name])), name))
         for place, name in enumerate(order):
             report(f"restarting {name}")
             left = ", ".join(order[place + 1 :])
@@ -96,15 +100,15 @@ def _try(folder: Folder, version: _Version) -> None:
 def _restart(folder: Folder, name: str, is_ready: Callable[[], bool], failure: str) -> None:
     """End an instance, which `up` starts again, and wait until it is ready."""
     failure += f"; see {folder.log / name}.log"
-    before = folder.running().parts[name]
+    before = folder.running().parts.get(name)
     first = None
-    if started_at(before.pid) == before.started_at:
+    if before and started_at(before.pid) == before.started_at:
         os.kill(before.pid, signal.SIGTERM)
 
     def is_back() -> bool:
         nonlocal first
-        now = folder.running().parts.get(name, before)
-        if now == before:
+        now = folder.running().parts.get(name)
+        if now in (None, before):
             return False
         first = first or now
         if now != first:  # it has died, and `up` has started it once more

@@ -25,7 +25,8 @@ PERSON = "CONCAT_WS(CHAR(31 USING utf8mb4), HEX(id), apelido, nome, nascimento, 
 _CONTAINS = "CONCAT_WS('\\n', apelido, nome, stack) COLLATE utf8mb4_0900_ai_ci LIKE %s"
 _BY_SCAN = f"SELECT {{hint}} {PERSON} FROM pessoas WHERE {_CONTAINS} LIMIT {LIMIT}"
 _BY_WORDS = (
-    f"SELECT {PERSON} FROM pessoas WHERE MATCH (busca) AGAINST (%s IN BOOLEAN MODE) AND {_CONTAINS} LIMIT {LIMIT}"
+    f"SELECT {{hint}} {PERSON} FROM pessoas "
+    f"WHERE MATCH (busca) AGAINST (%s IN BOOLEAN MODE) AND {_CONTAINS} LIMIT {LIMIT}"
 )
 _BY_WORDS_OR_ID = (
     f"SELECT {{hint}} CONCAT_WS(CHAR(31 USING utf8mb4), {_CONTAINS}, {PERSON}) FROM pessoas "
@@ -68,7 +69,7 @@ class Finder:
     def find(self, term: str, trace: Trace = lambda step: None) -> Sequence[Row]:
         """Return at most 50 rows that contain `term` in a field, all of them if there are fewer.
 
-        Raises TookTooLong if that cannot be done in the time for one statement. `trace` is told each statement.
+        Raises TookTooLong if that cannot be done in the time for one statement. `trace` is told who was looked for how.
         """
         if has_control_character(term):  # nobody's field has one, but the text that joins the fields does
             return []
@@ -90,10 +91,9 @@ class Finder:
     def _by_words(self, words: str, pattern: str, deadline: float, trace: Trace) -> Sequence[Row]:
         """Search by full text, and make sure that the index was whole where fewer than 50 are found.
 
-        InnoDB empties its cache of new words a moment before what it merged into the index can be seen: it then
-        finds no row of that cache. So the words are read twice, and between them those of a row of that cache, the
-        witness: if that is still in the cache, the first reading was before; if in the index, so is all that is
-        read after it, from left to right. Together they miss nobody (docs/search.md).
+        InnoDB empties its cache of new words a moment before what it merged into the index can be seen. So the
+        words are read twice, and between them those of a row of that cache, the witness: if that is still in the
+        cache, the first reading was before; if in the index, so is all that is read after it (docs/search.md).
         """
         while True:
             identifier, witness_words = self._fresh_witness()
@@ -120,9 +120,11 @@ class Finder:
         return self._witness
 
     def _read(self, statement: str, values: tuple[str, ...], deadline: float, trace: Trace) -> Sequence[Row]:
-        """Return the rows of a statement that MySQL stops at `deadline`."""
+        """Return the rows of a statement that MySQL stops at `deadline`, about."""
         rows: Sequence[Row] | None = None
         started = time.monotonic()
+        if started >= deadline:
+            raise TookTooLong("the search took too long and was stopped")
         statement = statement.format(hint=f"/*+ MAX_EXECUTION_TIME({max(1, int((deadline - started) * 1000))}) */")
         try:
             rows = self._database.read(statement, values)

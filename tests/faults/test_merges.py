@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pymysql
 import pytest
 
 from db.server import Database
@@ -66,3 +67,7 @@ def test_nobody_is_missed_while_the_index_is_merged(often_merging: Config) -> No
 
     assert len(stored) >= PEOPLE, "a thread has failed"
     assert missed == []
+    with pymysql.connect(unix_socket=often_merging.db_socket, user="root", ssl_disabled=True).cursor() as root:
+        root.execute("SET GLOBAL innodb_ft_aux_table = 'rinha/pessoas'")
+        root.execute("SELECT value FROM information_schema.innodb_ft_config WHERE `key` = 'synced_doc_id'")
+        assert int(root.fetchone()[0]) > PEOPLE / 3, "nothing was merged meanwhile"  # type: ignore[index]

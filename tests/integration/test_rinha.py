@@ -30,7 +30,21 @@ import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """
-COMMANDS = {"up", "down", "status", "sql", "seed", "explain", "test", "create", "get", "search", "count"}
+COMMANDS = {
+    "up",
+    "down",
+    "deploy",
+    "bench",
+    "status",
+    "sql",
+    "seed",
+    "explain",
+    "test",
+    "create",
+    "get",
+    "search",
+    "count",
+}
 
 
 def soon(condition: Callable[[], object], seconds: float) -> bool:
@@ -294,7 +308,7 @@ def test_somebody_else_on_the_port_is_told_in_plain_words() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["status"], ["status", "--json"], ["down"], ["sql", "-e", "SELECT 1"]], ids=" ".join
+    "command", [["status"], ["status", "--json"], ["down"], ["deploy"], ["sql", "-e", "SELECT 1"]], ids=" ".join
 )
 def test_without_a_stack_a_command_says_how_to_start_one(tmp_path: Path, command: list[str]) -> None:
     data = tmp_path / "data"

@@ -53,6 +53,7 @@ def test_the_load_is_played_scored_and_audited(dialect: str, tmp_path: Path) -> 
 
 
 @needs_java
+@pytest.mark.timeout(600)
 def test_a_run_that_is_interrupted_while_it_starts_leaves_nothing_running(tmp_path: Path) -> None:
     words = ["bench", "--port", str(free_port()), "--data", str(tmp_path), "--unlimited"]
     running = subprocess.Popen([sys.executable, "-P", "-m", "ops", *words], env={**os.environ, "PYTHONPATH": str(ROOT)})

@@ -8,6 +8,7 @@ import pytest
 
 import service.finder
 from service.database import Row
+from service.errors import TookTooLong
 from service.finder import WITNESS_AGE, WITNESS_HOLDS, Finder
 
 LONGEST_GAP = WITNESS_AGE - 0.05  # seconds from the emptied cache to what was merged being seen
@@ -87,6 +88,18 @@ def name(number: int) -> str:
 
 
 NUMBERS = {name(number): number for number in range(600)}
+
+
+def test_a_witness_that_is_never_found_ends_the_search_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = MergingIndex(random.Random(1), None)
+    monkeypatch.setattr(service.finder, "time", index)
+    monkeypatch.setattr(index, "_look_up", lambda word: [])
+    started = index.now
+
+    with pytest.raises(TookTooLong):
+        Finder(index, "").find("abc")  # type: ignore[arg-type]
+
+    assert index.now - started < 1
 
 
 def missed(monkeypatch: pytest.MonkeyPatch, ignored: int | None = None) -> int:
