@@ -162,8 +162,14 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def _replace(containers: Containers, service: str, checkout: Path) -> None:
-    """Do as the README says."""
-    containers.compose("up", "--detach", "--no-deps", "--force-recreate", service, root=checkout)
+    """Do as the README says, again where podman was just starting a container that dies again and again."""
+    former = containers.container(service)
+
+    def is_replaced() -> bool:
+        containers.compose("up", "--detach", "--no-deps", "--force-recreate", service, root=checkout)
+        return containers.container(service) != former
+
+    wait_until(is_replaced, f"{service} is replaced")
 
 
 def test_a_new_version_replaces_the_instances_one_after_the_other_and_fails_no_request(
