@@ -142,6 +142,6 @@ def _reply_was_lost(error: Exception) -> bool:
 
 def _unavailable(error: pymysql.MySQLError) -> Unavailable:
     if error.args[:1] == (ER.QUERY_TIMEOUT,):
-        return TookTooLong("the search took too long and was stopped")
+        return TookTooLong()
     log.warning("MySQL: %s", error)
     return Unavailable("the database did not answer in time, or answered with an error")

@@ -65,4 +65,7 @@ class Unavailable(ServiceError):
 
 
 class TookTooLong(Unavailable):
-    """MySQL stopped a search at its time bound."""
+    """A search has reached its time bound, and MySQL has stopped it or is not asked again."""
+
+    def __init__(self, detail: str = "the search took too long and was stopped") -> None:
+        super().__init__(detail)

@@ -69,7 +69,7 @@ class Finder:
     def find(self, term: str, trace: Trace = lambda step: None) -> Sequence[Row]:
         """Return at most 50 rows that contain `term` in a field, all of them if there are fewer.
 
-        Raises TookTooLong if that cannot be done in the time for one statement. `trace` is told who was looked for how.
+        Raises TookTooLong if that cannot be done in the time for one statement. `trace` is told each for the term.
         """
         if has_control_character(term):  # nobody's field has one, but the text that joins the fields does
             return []
@@ -124,7 +124,7 @@ class Finder:
         rows: Sequence[Row] | None = None
         started = time.monotonic()
         if started >= deadline:
-            raise TookTooLong("the search took too long and was stopped")
+            raise TookTooLong
         statement = statement.format(hint=f"/*+ MAX_EXECUTION_TIME({max(1, int((deadline - started) * 1000))}) */")
         try:
             rows = self._database.read(statement, values)

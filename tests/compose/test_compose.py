@@ -162,7 +162,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def _replace(containers: Containers, service: str, checkout: Path) -> None:
-    """Do as the README says, again where podman was just starting a container that dies again and again."""
+    """Do as the README says; again if podman has left the former in its place, as it once did."""
     former = containers.container(service)
 
     def is_replaced() -> bool:
