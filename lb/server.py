@@ -1,6 +1,7 @@
 """An nginx of our own: found or unpacked, its configuration rendered, and the words that start it."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,13 +17,16 @@ def find(report: Callable[[str], None]) -> list[str]:
     return [nginx] if nginx else with_dependencies(["nginx"], report).command("usr/sbin/nginx")
 
 
-def render(port: int, sockets: Sequence[Path], run: Path) -> str:
-    """Return the configuration for a host: listening on `port`, files in `run`, the API at `sockets`."""
+def render(port: int, instances: Sequence[Sequence[Path]], run: Path) -> str:
+    """Return the configuration for a host: listening on `port`, files in `run`, each instance at its sockets."""
     text = CONFIGURATION.read_text()
-    head, first, rest = text.partition("        server unix:")
-    options, _, _ = rest.partition("sock ")[2].partition("\n")
-    tail = rest[rest.rindex(options) + len(options) + 1 :]
-    text = head + "".join(f"{first}{socket} {options}\n" for socket in sockets) + tail
+    servers = list(re.finditer(r"( +server unix:)\S+ (.+;\n)", text))
+    first, other = servers[0], servers[-1]
+    lines = [f"{first[1]}{sockets[0]} {first[2]}" for sockets in instances]
+    lines += [f"{other[1]}{socket} {other[2]}" for sockets in instances for socket in sockets[1:]]
+    if len(lines) == len(instances):  # nobody is there for what the first have no time for: it waits for them
+        lines = [f"{other[1]}{sockets[0]} {other[2].replace(' backup', '')}" for sockets in instances]
+    text = text[: first.start()] + "".join(lines) + text[other.end() :]
     for found, replacement in (
         (" /tmp/", f" {run}/"),
         ("listen 9999 ", f"listen {port} "),

@@ -165,6 +165,14 @@ class Project:
         """Run a command inside the container of a service, as the user it runs as."""
         return call(self.client, "exec", self.container(service), *command)
 
+    def query(self, statement: str) -> str:
+        """Return what MySQL's root gets for a statement: lines of columns with tabs between. Raises OperatorError."""
+        script = 'MYSQL_PWD=$(cat /var/run/mysqld/root_password) exec mysql --user=root -N --execute="$1"'
+        done = self.run("mysql", "sh", "-c", script, "sh", statement)
+        if done.returncode:
+            raise OperatorError(f"MySQL: {done.stderr}")
+        return done.stdout
+
     def is_healthy(self, service: str) -> bool:
         """Run the container's health check, here and now: not every engine does so by itself."""
         kind, *command = self.inspect(service)["Config"]["Healthcheck"]["Test"]
@@ -228,11 +236,7 @@ class Containers:
 
     def query(self, statement: str) -> str:
         """Return what MySQL's root gets for a statement: lines of columns with tabs between."""
-        script = 'MYSQL_PWD=$(cat /var/run/mysqld/root_password) exec mysql --user=root -N --execute="$1"'
-        done = self._project.run("mysql", "sh", "-c", script, "sh", statement)
-        if done.returncode:
-            raise OperatorError(f"MySQL: {done.stderr}")
-        return done.stdout
+        return self._project.query(statement)
 
 
 def verify(name: str, stated: Limit, applied: Limit) -> None:

