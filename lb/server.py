@@ -20,13 +20,14 @@ def find(report: Callable[[str], None]) -> list[str]:
 def render(port: int, instances: Sequence[Sequence[Path]], run: Path) -> str:
     """Return the configuration for a host: listening on `port`, files in `run`, each instance at its sockets."""
     text = CONFIGURATION.read_text()
-    servers = list(re.finditer(r"( +server unix:)\S+ (.+;\n)", text))
-    first, other = servers[0], servers[-1]
-    lines = [f"{first[1]}{sockets[0]} {first[2]}" for sockets in instances]
-    lines += [f"{other[1]}{socket} {other[2]}" for sockets in instances for socket in sockets[1:]]
-    if len(lines) == len(instances):  # nobody is there for what the first have no time for: it waits for them
-        lines = [f"{other[1]}{sockets[0]} {other[2].replace(' backup', '')}" for sockets in instances]
-    text = text[: first.start()] + "".join(lines) + text[other.end() :]
+    servers = list(re.finditer(r" +server unix:\S+ (.+;)\n", text))
+    first, other = servers[0][1], servers[-1][1]
+    others = [socket for sockets in instances for socket in sockets[1:]]
+    if not others:  # nobody is there for what the first have no time for: it waits for them
+        first = other.replace(" backup", "")
+    chosen = [(sockets[0], first) for sockets in instances] + [(socket, other) for socket in others]
+    lines = "".join(f"        server unix:{socket} {options}\n" for socket, options in chosen)
+    text = text[: servers[0].start()] + lines + text[servers[-1].end() :]
     for found, replacement in (
         (" /tmp/", f" {run}/"),
         ("listen 9999 ", f"listen {port} "),

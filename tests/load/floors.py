@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pymysql
 
+from ops.client import person_path, search_path
 from ops.folder import Folder
 from ops.processes import members
-from service.config import Config
 from service.document import read_object
 from service.errors import NicknameTaken
 from service.person import OFFICIAL, Person, id_text, parse_person
 from service.store import PeopleStore
-from tests.client import OverTheWire
+from tests.conftest import RunningStack
 from tests.load.people import CREATED, Payload, payloads, terms
 
 Act = Callable[[int], object]
@@ -58,14 +58,15 @@ def main() -> None:
 
 def _acts(folder: Folder, count: int) -> Iterator[tuple[str, Act]]:
     """Yield what to measure: its name, and a function of how often it was called before."""
-    port = folder.running().port
-    front, instance = OverTheWire(port), OverTheWire(str(folder.run / "api1.1.sock"))
-    database = {"unix_socket": str(folder.run / "mysql.sock"), "user": "rinha", "database": "rinha"}
-    password = (folder.path / "db_password").read_text()
-    store = PeopleStore(Config(db_socket=database["unix_socket"], db_password=password))
-    bare = pymysql.connect(**database, password=password, autocommit=True, ssl_disabled=True)
+    stack = RunningStack(folder.running().port, folder.path)
+    front, instance, config = stack.wire, stack.instance(1), stack.config
+    store = PeopleStore(config)
+    bare = pymysql.connect(
+        unix_socket=config.db_socket, user=config.db_user, password=config.db_password, database=config.db_name,
+        autocommit=True, ssl_disabled=True,
+    )  # fmt: skip
     ours, others = _valid(count, time.time_ns()), _valid(count, time.time_ns())
-    long_terms = [term for term in terms(1, 20 * count) if len(term) > 3][:count]
+    long_terms = [term for term in terms(1, 2 * count) if len(term) > 3][:count]
     yield "nginx's own answer", lambda n: front.ask("GET", "/health/live")
     yield "bjoern, an empty Falcon resource", lambda n: instance.ask("GET", "/health/live")
     yield "SELECT 1 by the driver", lambda n: bare.query("SELECT 1")
@@ -75,8 +76,8 @@ def _acts(folder: Folder, count: int) -> Iterator[tuple[str, Act]]:
     yield "the store searches, four letters or more", lambda n: store.search(long_terms[n])
     header = {"Content-Type": "application/json"}
     yield "POST /pessoas", lambda n: front.ask("POST", "/pessoas", others[n].body.encode(), header)
-    yield "GET /pessoas/{id}", lambda n: front.ask("GET", f"/pessoas/{id_text(people[n].id)}")
-    yield "GET /pessoas?t=", lambda n: front.ask("GET", "/pessoas?t=" + long_terms[n].replace(" ", "%20"))
+    yield "GET /pessoas/{id}", lambda n: front.ask("GET", person_path(id_text(people[n].id)))
+    yield "GET /pessoas?t=", lambda n: front.ask("GET", search_path(long_terms[n]))
 
 
 def _valid(count: int, seed: int) -> list[Payload]:
