@@ -141,7 +141,7 @@ class Database:
     def _upgrade(self) -> None:
         """Make the search column anew where it is an older release's; raise DatabaseError."""
         said = self._sql("SHOW TABLE STATUS FROM rinha LIKE 'pessoas'")
-        if "schema 1\n" in said.stdout:
+        if re.search(r"schema [12]\n", said.stdout):
             said = self._sql(upgrade())
             if said.returncode:
                 raise DatabaseError(f"the schema cannot be brought up to date: {said.stderr.strip()}")

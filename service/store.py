@@ -7,7 +7,7 @@ from service.finder import PERSON, Finder, Step
 from service.person import Person
 from service.search import Plan
 
-SCHEMA = "schema 2"  # the comment of the table in db/schema.sql
+SCHEMA = "schema 3"  # the comment of the table in db/schema.sql
 
 # An id goes as X'…', in hexadecimal: the driver escapes bytes one by one.
 _INSERT = "INSERT INTO pessoas (id, apelido, nome, nascimento, stack) VALUES (X%s, %s, %s, %s, %s)"

@@ -571,7 +571,7 @@ def test_data_of_an_older_release_is_brought_up_to_date(own: RunningStack) -> No
     own.sql(
         "ALTER TABLE pessoas DROP KEY busca, DROP COLUMN busca, "
         "ADD COLUMN busca TEXT COLLATE utf8mb4_0900_ai_ci GENERATED ALWAYS AS (CONCAT_WS('\\n', apelido, nome, stack)) "
-        "STORED NOT NULL, ADD FULLTEXT KEY busca (busca) WITH PARSER ngram, COMMENT = 'schema 1'"
+        "STORED NOT NULL, ADD FULLTEXT KEY busca (busca) WITH PARSER ngram, COMMENT = 'schema 2'"
     )
     assert own.rinha("down").returncode == 0
 

@@ -84,7 +84,7 @@ def identifier(came: float) -> str:
 
 
 def name(number: int) -> str:
-    return "".join(chr(ord("a") + number // 26**place % 26) for place in (2, 1, 0))
+    return "".join("abcdefghij"[number // 10**place % 10] for place in (2, 1, 0))
 
 
 NUMBERS = {name(number): number for number in range(600)}
