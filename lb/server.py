@@ -9,6 +9,7 @@ from pathlib import Path
 from ops.packages import with_dependencies
 
 CONFIGURATION = Path(__file__).parent / "nginx.conf"
+WAITING = 2000  # requests that wait for the last processes that are asked, at most
 
 
 def find(report: Callable[[str], None]) -> list[str]:
@@ -21,8 +22,9 @@ def render(port: int, instances: Sequence[Sequence[Path]], run: Path) -> str:
     """Return the configuration for a host: listening on `port`, files in `run`, each instance at its sockets."""
     text = CONFIGURATION.read_text()
     servers = list(re.finditer(r" +server unix:\S+ (.+;)\n", text))
-    first, other = servers[0][1], servers[-1][1]
     others = [socket for sockets in instances for socket in sockets[1:]]
+    first = servers[0][1]
+    other = re.sub(r"max_conns=\d+", f"max_conns={WAITING // len(others or instances)}", servers[-1][1])
     if not others:  # nobody is there for what the first have no time for: it waits for them
         first = other.replace(" backup", "")
     chosen = [(sockets[0], first) for sockets in instances] + [(socket, other) for socket in others]

@@ -79,7 +79,7 @@ def test_the_load_balancer_knows_every_worker_of_both_instances() -> None:
     instances = [SERVICES[service]["environment"] for service in ("api1", "api2")]
     listening = {
         instance["LISTEN"].removeprefix("unix:").replace("%", str(number)): (
-            "max_conns=1" if number == 1 else "max_conns=200 backup"
+            "max_conns=1" if number == 1 else "max_conns=333 backup"
         )
         for instance in instances
         for number in range(1, int(instance["WORKERS"]) + 1)

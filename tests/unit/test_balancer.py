@@ -19,11 +19,14 @@ def _servers(instances: int, workers: int) -> dict[str, str]:
 @pytest.mark.parametrize("instances", [1, 2, 3])
 def test_the_first_process_of_each_instance_is_asked_while_it_is_idle_and_the_others_otherwise(instances: int) -> None:
     expected = {f"api{one}.1": "max_conns=1" for one in range(1, instances + 1)}
-    expected |= {f"api{one}.{other}": "max_conns=200 backup" for one in range(1, instances + 1) for other in (2, 3)}
+    others = f"max_conns={1000 // instances} backup"
+    expected |= {f"api{one}.{other}": others for one in range(1, instances + 1) for other in (2, 3)}
 
     assert _servers(instances, 3) == expected
 
 
 @pytest.mark.parametrize("instances", [1, 2])
 def test_requests_wait_for_the_only_process_of_an_instance(instances: int) -> None:
-    assert _servers(instances, 1) == {f"api{one}.1": "max_conns=200" for one in range(1, instances + 1)}
+    assert _servers(instances, 1) == {
+        f"api{one}.1": f"max_conns={2000 // instances}" for one in range(1, instances + 1)
+    }
