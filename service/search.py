@@ -5,7 +5,7 @@ parser makes a token of every three neighbouring characters in it. A row that co
 character by character, each piece of the term, where "contains" means equal under the collation; tokens are
 compared under the same collation. So a row without one of the pieces cannot match, and among the rows that have
 them LIKE decides, on the fields themselves. A piece may hold only characters that MySQL's lexer of queries takes
-for parts of words; on both sides "_" stands for all ASCII punctuation, and "v" for the letters from v to z.
+for parts of words; on both sides "_" stands for all ASCII punctuation, and "w" for the letters from w to z.
 
 Full text reads the whole list of every piece, however many rows are wanted: for what is frequent, a scan that
 ends at the fiftieth hit is faster by far. A sample of the table tells which; it decides about time alone.
@@ -36,8 +36,8 @@ _SAFE = re.compile(
     "]+"
 )
 _PUNCTUATION = {code: "_" for code in range(128) if not chr(code).isalnum()}
-_V_TO_Z = dict.fromkeys(map(ord, "VWXYZvwxyzÝýÿŴŵŶŷŸŹźŻżŽžȲȳ"), "v")
-_AS_STORED = _PUNCTUATION | _V_TO_Z
+_W_TO_Z = dict.fromkeys(map(ord, "WXYZwxyzÝýÿŴŵŶŷŸŹźŻżŽžȲȳ"), "w")
+_AS_STORED = _PUNCTUATION | _W_TO_Z
 _ACCENTS = re.compile("[\u0300-\u036f]")
 _LIKE_SPECIAL = re.compile(r"([\\%_])")
 

@@ -6,7 +6,7 @@ from service.search import LIMIT, Sample, plan
 
 # 1,000 rows as the search column holds them: everybody is called Silva, one in ten knows Elixir, one in 500 Zulmira.
 ROWS = [
-    f"maria{n}_Maria_{'vulmira_' if n % 500 == 0 else ''}Silva_{'Elivir' if n % 10 == 0 else 'Go'}ǀǀ"
+    f"maria{n}_Maria_{'wulmira_' if n % 500 == 0 else ''}Silva_{'Eliwir' if n % 10 == 0 else 'Go'}ǀǀ"
     for n in range(1000)
 ]
 MILLION = Sample(ROWS, 1_000_000)
@@ -22,11 +22,11 @@ def test_what_nearly_everybody_has_is_scanned_for_first() -> None:
 def test_what_few_have_is_looked_up_by_its_rarest_trigram() -> None:
     planned = plan("Zulmira", MILLION)
 
-    assert (planned.words, planned.pattern, planned.scan_first) == ('+"vul"', "%Zulmira%", False)
+    assert (planned.words, planned.pattern, planned.scan_first) == ('+"wul"', "%Zulmira%", False)
 
 
 def test_what_nobody_of_the_sample_has_is_looked_up_by_trigrams_that_lie_apart() -> None:
-    assert plan("wolfgang", MILLION).words == '+"vol" +"lfg" +"ang"'
+    assert plan("wolfgang", MILLION).words == '+"wol" +"lfg" +"ang"'
 
 
 def test_of_words_that_never_meet_the_rare_ones_trigrams_are_looked_up() -> None:
@@ -54,7 +54,7 @@ def test_the_larger_the_table_the_rarer_is_what_full_text_finds() -> None:
 @pytest.mark.parametrize(
     ("term", "words"),
     [
-        ("zé", "+vé*"),
+        ("zé", "+wé*"),
         ("C#", "+C_*"),
         ("#", "+_*"),
         ("ж", "+ж*"),
@@ -65,7 +65,7 @@ def test_the_larger_the_table_the_rarer_is_what_full_text_finds() -> None:
         ("ab😀cde", '+"cde"'),
         ("😀", ""),
         ('" +-', '+"___"'),
-        ("wxYŽ", '+"vvv"'),  # the letters from v to z are one in the document
+        ("wxYŽ", '+"www"'),  # the letters from w to z are one in the document
     ],
 )
 def test_only_what_the_lexer_knows_is_looked_up(term: str, words: str) -> None:
