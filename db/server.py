@@ -141,7 +141,7 @@ class Database:
     def _upgrade(self) -> None:
         """Make the search column anew where it is an older release's; raise DatabaseError."""
         said = self._sql("SHOW TABLE STATUS FROM rinha LIKE 'pessoas'")
-        if re.search(r"schema [12]\n", said.stdout):
+        if re.search(r"schema [123]\n", said.stdout):
             said = self._sql(upgrade())
             if said.returncode:
                 raise DatabaseError(f"the schema cannot be brought up to date: {said.stderr.strip()}")
@@ -166,14 +166,14 @@ class Database:
 
 
 def upgrade() -> str:
-    """Return the statements that make the search column and its index anew, as db/schema.sql has them."""
+    """Return the statements that make the search columns and their index anew, as db/schema.sql has them."""
     schema = (HERE / "schema.sql").read_text()
-    column = schema[schema.index("busca  ") : schema.index("PRIMARY KEY")]
+    columns = schema[schema.index("pesos  ") : schema.index("PRIMARY KEY")].rstrip(", \n")
     index = schema[schema.index("FULLTEXT KEY") : schema.index("\n) ENGINE")]
     comment = schema[schema.rindex("COMMENT =") :]
     return (
         "SET NAMES utf8mb4; "
-        f"ALTER TABLE rinha.pessoas DROP KEY busca, DROP COLUMN busca, ADD COLUMN {column} ADD {index}, {comment}"
+        f"ALTER TABLE rinha.pessoas DROP KEY busca, DROP COLUMN busca, ADD COLUMN ({columns}), ADD {index}, {comment}"
     )
 
 

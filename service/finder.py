@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from service.database import Database, Row
 from service.errors import TookTooLong
+from service.letters import Letters
 from service.person import has_control_character
 from service.search import LIMIT, Plan, Sample, plan, witness
 
@@ -38,7 +39,7 @@ _NEWEST_AND_BEFORE = (
 )
 _TOTAL = (
     "SELECT COALESCE(MAX(table_rows), 0) FROM information_schema.tables "
-    "WHERE table_schema = %s AND table_name = 'pessoas'"
+    "WHERE table_schema = DATABASE() AND table_name = 'pessoas'"
 )
 _ENDS = "SELECT COALESCE(HEX(MIN(id)), 0), COALESCE(HEX(MAX(id)), 0) FROM pessoas"
 _FROM = f"(SELECT busca FROM pessoas WHERE id >= X%s LIMIT {SAMPLE_RUN})"
@@ -58,9 +59,9 @@ class Step(NamedTuple):
 class Finder:
     """Finds rows, each as one column `PERSON`. Every method raises Unavailable when MySQL does not answer."""
 
-    def __init__(self, database: Database, database_name: str) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._name = database_name
+        self._letters = Letters(database)
         self._sample = Sample()
         self._sample_holds_until = 0.0
         self._witness = ("", "")
@@ -86,7 +87,7 @@ class Finder:
 
     def plan(self, term: str) -> Plan:
         """Return how `find` would find `term`."""
-        return plan(term, self._fresh_sample())
+        return plan(term, self._letters.spell, self._fresh_sample())
 
     def _by_words(self, words: str, pattern: str, deadline: float, trace: Trace) -> Sequence[Row]:
         """Search by full text, and make sure that the index was whole where fewer than 50 are found.
@@ -127,8 +128,7 @@ class Finder:
             raise TookTooLong
         statement = statement.format(hint=f"/*+ MAX_EXECUTION_TIME({max(1, int((deadline - started) * 1000))}) */")
         try:
-            rows = self._database.read(statement, values)
-            return rows
+            return (rows := self._database.read(statement, values))
         finally:
             trace(Step(statement, values, time.monotonic() - started, None if rows is None else len(rows)))
 
@@ -136,7 +136,7 @@ class Finder:
         """Return a sample of the table, a new one if the table has grown by a quarter since."""
         if time.monotonic() > self._sample_holds_until:
             self._sample_holds_until = time.monotonic() + SAMPLE_HOLDS
-            total = int(self._database.read(_TOTAL, (self._name,))[0][0])
+            total = int(self._database.read(_TOTAL)[0][0])
             if not 0.75 * self._sample.total <= total <= 1.25 * self._sample.total:
                 self._take_sample(total)
         return self._sample

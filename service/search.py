@@ -1,11 +1,10 @@
 """A search term to a plan: which words full text narrows with, which pattern decides, and what comes first.
 
-Why the plan cannot miss: the search column holds a person's fields as one word (db/schema.sql), so the ngram
-parser makes a token of every three neighbouring characters in it. A row that contains the term contains,
-character by character, each piece of the term, where "contains" means equal under the collation; tokens are
-compared under the same collation. So a row without one of the pieces cannot match, and among the rows that have
-them LIKE decides, on the fields themselves. A piece may hold only characters that MySQL's lexer of queries takes
-for parts of words; on both sides "_" stands for all ASCII punctuation, and "w" for the letters from w to z.
+Why the plan cannot miss: the search column holds a person's fields as one word of letters (service/letters.py), so
+the ngram parser makes a token of every three neighbouring letters in it. A row that contains the term contains it
+character by character, where "contains" means equal under the collation; so it has the same weights, hence the same
+letters, one after the other. A row without one of the term's pieces cannot match, and among the rows that have them
+LIKE decides, on the fields themselves.
 
 Full text reads the whole list of every piece, however many rows are wanted: for what is frequent, a scan that
 ends at the fiftieth hit is faster by far. A sample of the table tells which; it decides about time alone.
@@ -13,7 +12,7 @@ ends at the fiftieth hit is faster by far. A sample of the table tells which; it
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from unicodedata import normalize
 
@@ -25,20 +24,6 @@ STEP = 1.5  # microseconds to scan a row, and to read an entry of a list: measur
 CHECK = 12  # steps to fetch a row that full text found, from memory or from disk, and to compare it
 START = 150  # steps that full text costs before it has read anything
 
-# Letters and digits of ASCII and of the scripts whose letters MySQL's lexer knows for sure. Ligatures, modifiers
-# and whatever may count as punctuation are left out.
-_SAFE = re.compile(
-    "[0-9A-Za-z_"
-    "À-ÖØ-öø-ȹȻ-Ƚȿ-ɏ"  # Latin-1 and Extended-A, -B, but for two that grow in lower case: InnoDB loses what follows them
-    "Α-ΡΣ-Ωα-ω"  # Greek
-    "А-яЀ-Џѐ-џ"  # Cyrillic
-    "ぁ-ゔァ-ヺ一-龥가-힣"  # kana, CJK as far as it knows them, Hangul
-    "]+"
-)
-_PUNCTUATION = {code: "_" for code in range(128) if not chr(code).isalnum()}
-_W_TO_Z = dict.fromkeys(map(ord, "WXYZwxyzÝýÿŴŵŶŷŸŹźŻżŽžȲȳ"), "w")
-_AS_STORED = _PUNCTUATION | _W_TO_Z
-_ACCENTS = re.compile("[\u0300-\u036f]")
 _LIKE_SPECIAL = re.compile(r"([\\%_])")
 
 
@@ -62,27 +47,26 @@ class Sample:
         self.total = total
         self._rows = max(len(rows), 1)
         self.resolution = 1 / len(rows) if rows else 0.0  # what is rarer may not be in the sample
-        self._text = _fold("\n".join(rows))
-        self._trigrams = Counter(
-            trigram for row in self._text.split("\n") for trigram in {row[n : n + TRIGRAM] for n in range(len(row) - 2)}
-        )
+        self._text = "\n".join(rows)
+        self._trigrams = Counter(trigram for row in rows for trigram in set(_trigrams(row)))
 
     def share(self, piece: str) -> float:
         """Return about what share of the rows has `piece`; 0 if none of the sample has."""
-        piece = _fold(piece)
         found = self._trigrams[piece] if len(piece) == TRIGRAM else self._text.count(piece)
         return min(found / self._rows, 1.0)
 
 
-def plan(term: str, sample: Sample) -> Plan:
-    """Return how to find the rows that contain `term`, fastest as far as `sample` tells."""
-    term = normalize("NFC", term)
-    plain = term.translate(_AS_STORED)
-    runs = _SAFE.findall(plain)
-    trigrams = _trigrams(runs)
-    shares = {piece: sample.share(piece) for piece in trigrams or runs}
+def plan(term: str, spell: Callable[[str], str], sample: Sample) -> Plan:
+    """Return how to find the rows that contain `term`, fastest as far as `sample` tells.
+
+    `spell` returns the letters of a text: none if it has no weight, as a zero-width space.
+    """
+    term = normalize("NFC", term)  # as people are stored
+    letters = spell(term)
+    trigrams = _trigrams(letters)
+    shares = {piece: sample.share(piece) for piece in trigrams or filter(None, [letters])}
     rarest = min(shares.values(), default=1.0)
-    share = sample.share(plain) if rarest else 0.0  # of the rows that match
+    share = sample.share(letters) if shares and rarest else 0.0  # of the rows that match
     if share or not trigrams:
         pieces = [piece for piece in shares if shares[piece] == rarest][:1]
     else:
@@ -100,13 +84,13 @@ def plan(term: str, sample: Sample) -> Plan:
 
 def witness(row: str, sample: Sample) -> str:
     """Return words that find a row by its search column, among few others; empty if it has no trigram."""
-    shares = {piece: sample.share(piece) for piece in _trigrams(_SAFE.findall(row))}
+    shares = {piece: sample.share(piece) for piece in _trigrams(row)}
     rarest = min(shares.values(), default=0.0)
     return _required(_spread([piece for piece in shares if shares[piece] == rarest], WITNESS_TRIGRAMS))
 
 
-def _trigrams(runs: list[str]) -> list[str]:
-    return [run[start : start + TRIGRAM] for run in runs for start in range(len(run) - TRIGRAM + 1)]
+def _trigrams(letters: str) -> list[str]:
+    return [letters[start : start + TRIGRAM] for start in range(len(letters) - TRIGRAM + 1)]
 
 
 def _required(trigrams: list[str]) -> str:
@@ -119,10 +103,3 @@ def _spread(pieces: list[str], most: int = MOST_TRIGRAMS) -> list[str]:
         return pieces
     last = len(pieces) - 1
     return [pieces[last * place // (most - 1)] for place in range(most)]
-
-
-def _fold(text: str) -> str:
-    """Fold case and accents, nearly as the collation does: for estimates only."""
-    if text.isascii():
-        return text.lower()
-    return _ACCENTS.sub("", normalize("NFKD", text)).casefold()

@@ -7,7 +7,7 @@ from service.finder import PERSON, Finder, Step
 from service.person import Person
 from service.search import Plan
 
-SCHEMA = "schema 3"  # the comment of the table in db/schema.sql
+SCHEMA = "schema 4"  # the comment of the table in db/schema.sql
 
 # An id goes as X'…', in hexadecimal: the driver escapes bytes one by one.
 _INSERT = "INSERT INTO pessoas (id, apelido, nome, nascimento, stack) VALUES (X%s, %s, %s, %s, %s)"
@@ -25,7 +25,7 @@ class PeopleStore:
     def __init__(self, config: Config) -> None:
         self._database = Database(config)
         self._name = config.db_name
-        self._finder = Finder(self._database, config.db_name)
+        self._finder = Finder(self._database)
 
     def add(self, person: Person) -> None:
         """Store `person`, durably; raise NicknameTaken if another person has the nickname."""

@@ -14,6 +14,13 @@ from service.finder import WITNESS_AGE, WITNESS_HOLDS, Finder
 LONGEST_GAP = WITNESS_AGE - 0.05  # seconds from the emptied cache to what was merged being seen
 MERGES_APART = WITNESS_AGE + WITNESS_HOLDS + 0.1  # seconds from one emptied cache to the next, at least
 SEARCHES = 3000
+LETTERS = "рстуфхцчшщ"
+ALWAYS: dict[str, Sequence[Row]] = {  # what the model answers to a statement with these words
+    "JSON_TABLE": [(letter, f"{ord(letter):04X}") for letter in LETTERS],  # each is spelt as itself
+    "information_schema": [("1000000",)],  # so many people that nobody scans
+    "MIN(id)": [("0", "0")],  # between these the sample is taken
+    "(SELECT busca": [("мммм",)],
+}
 
 
 class MergingIndex:
@@ -49,12 +56,9 @@ class MergingIndex:
         return sum(came <= self.now for came in self._came)
 
     def read(self, statement: str, values: Sequence[str] = ()) -> Sequence[Row]:
-        if "information_schema" in statement:
-            return [("1000000",)]  # so many that nobody scans
-        if "MIN(id)" in statement:
-            return [("0", "0")]  # between these the sample is taken
-        if statement.startswith("(SELECT busca"):
-            return [("zzzz",)]
+        for part, rows in ALWAYS.items():
+            if part in statement:
+                return rows
         if "MAX(id)" in statement:
             newest = self.rows() - 1
             older = [n for n in range(newest, newest - 40, -1) if identifier(self._came[n]) < values[0].upper()]
@@ -84,7 +88,7 @@ def identifier(came: float) -> str:
 
 
 def name(number: int) -> str:
-    return "".join("abcdefghij"[number // 10**place % 10] for place in (2, 1, 0))
+    return "".join(LETTERS[number // 10**place % 10] for place in (2, 1, 0))
 
 
 NUMBERS = {name(number): number for number in range(600)}
@@ -97,7 +101,7 @@ def test_a_witness_that_is_never_found_ends_the_search_in_time(monkeypatch: pyte
     started = index.now
 
     with pytest.raises(TookTooLong):
-        Finder(index, "").find("abc")  # type: ignore[arg-type]
+        Finder(index).find("рст")  # type: ignore[arg-type]
 
     assert index.now - started < 1
 
@@ -112,7 +116,7 @@ def missed(monkeypatch: pytest.MonkeyPatch, ignored: int | None = None) -> int:
     for _ in range(SEARCHES // 3):
         index = MergingIndex(choose, ignored)
         monkeypatch.setattr(service.finder, "time", index)
-        finder = Finder(index, "")  # type: ignore[arg-type]
+        finder = Finder(index)  # type: ignore[arg-type]
         for _ in range(3):
             number = index.rows() - choose.randint(1, 60)
             count += not any(name(number) in person for (person,) in finder.find(name(number)))

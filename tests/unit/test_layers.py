@@ -17,7 +17,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "document": {"errors"},
     "person": {"errors"},
     "database": {"config", "errors"},
-    "finder": {"database", "errors", "person", "search"},
+    "letters": {"database"},
+    "finder": {"database", "errors", "letters", "person", "search"},
     "store": {"config", "database", "errors", "finder", "person", "search"},
     "resources": {"document", "errors", "person", "store"},
     "app": {"errors", "person", "resources", "store"},
@@ -34,7 +35,7 @@ OWNERS: dict[str, set[str]] = {
     "ujson": {"document", "resources"},
 }
 
-MOST_MODULES = 12
+MOST_MODULES = 13
 MOST_LINES = 150
 
 SERVICE = sorted((ROOT / "service").glob("**/*.py"))
