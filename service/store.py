@@ -13,7 +13,9 @@ SCHEMA = "schema 4"  # the comment of the table in db/schema.sql
 _INSERT = "INSERT INTO pessoas (id, apelido, nome, nascimento, stack) VALUES (X%s, %s, %s, %s, %s)"
 _BY_ID = f"SELECT {PERSON} FROM pessoas WHERE id = X%s"
 _COUNT = "SELECT COUNT(*) FROM pessoas"
-_SCHEMA = "SELECT table_comment FROM information_schema.tables WHERE table_schema = %s AND table_name = 'pessoas'"
+_SCHEMA = (
+    "SELECT table_comment FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'pessoas'"
+)
 
 
 class PeopleStore:
@@ -24,7 +26,6 @@ class PeopleStore:
 
     def __init__(self, config: Config) -> None:
         self._database = Database(config)
-        self._name = config.db_name
         self._finder = Finder(self._database)
 
     def add(self, person: Person) -> None:
@@ -65,7 +66,7 @@ class PeopleStore:
 
     def check(self) -> None:
         """Return if MySQL answers and has the schema of this release."""
-        found = [comment for (comment,) in self._database.read(_SCHEMA, (self._name,))]
+        found = [comment for (comment,) in self._database.read(_SCHEMA)]
         if found != [SCHEMA]:
             raise Unavailable(f"the database has {found[0] if found else 'no schema'}, not {SCHEMA}")
 
