@@ -17,6 +17,7 @@ from ops.packages import with_dependencies
 from ops.processes import end_with_parent
 
 HERE = Path(__file__).parent
+SCHEMA = HERE / "schema.sql"
 OLDEST = (8, 4)  # what the settings in my.cnf are written for
 
 
@@ -83,6 +84,7 @@ class Database:
             f"--socket={self.socket}",
             f"--pid-file={self.socket.with_suffix('.pid')}",
             f"--log-error={self._log}",
+            f"--init-file={HERE / 'start.sql'}",
             "--skip-networking",  # everybody who needs it is on this host
             *(["--user=root"] if os.geteuid() == 0 else []),
         ]
@@ -116,8 +118,8 @@ class Database:
         """
         self.socket.with_name(f"{self.socket.name}.lock").unlink(missing_ok=True)
 
-    def prepare(self, is_alive: Callable[[], bool]) -> None:
-        """Wait for the running server; create the table and the account, or bring the table up to date.
+    def prepare(self, is_alive: Callable[[], bool], report: Callable[[str], None] = lambda line: None) -> None:
+        """Wait for the running server; create the tables and the account, or bring the tables up to date.
 
         Raises DatabaseError if the server has ended, or does not answer within a minute.
         """
@@ -127,24 +129,40 @@ class Database:
                 raise DatabaseError(f"mysqld does not answer: {said.stderr.strip()}; see {self._log}")
             time.sleep(0.1)
         if not self._marker.exists():
-            self._upgrade()
+            self._upgrade(is_alive, report)
             return
         if not self.password_file.exists():
             self.password_file.touch(mode=0o600)
             self.password_file.write_text(secrets.token_hex(16))
         account = (HERE / "account.sql").read_text().replace("@password@", self.password_file.read_text())
-        said = self._sql((HERE / "schema.sql").read_text() + account)
+        schema = SCHEMA.read_text()
+        said = self._sql(f"CREATE DATABASE IF NOT EXISTS rinha; USE rinha;\n{schema}{account}")
         if said.returncode:
             raise DatabaseError(f"the schema cannot be created: {said.stderr.strip()}")
         self._marker.unlink()
 
-    def _upgrade(self) -> None:
-        """Make the search column anew where it is an older release's; raise DatabaseError."""
-        said = self._sql("SHOW TABLE STATUS FROM rinha LIKE 'pessoas'")
-        if re.search(r"schema [123]\n", said.stdout):
-            said = self._sql(upgrade())
-            if said.returncode:
-                raise DatabaseError(f"the schema cannot be brought up to date: {said.stderr.strip()}")
+    def _upgrade(self, is_alive: Callable[[], bool], report: Callable[[str], None]) -> None:
+        """Bring the data of an older release to this one's schema; raise DatabaseError."""
+        log = self._log.with_name("upgrade.log")
+        with log.open("wb") as output:
+            upgrade = subprocess.Popen(
+                ["bash", str(HERE / "upgrade.sh"), str(SCHEMA), *self.client()],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=_with_parent_and_signals,  # noqa: PLW1509
+            )  # fmt: skip
+        line = ""
+        with log.open() as said:
+            try:
+                while upgrade.poll() is None and is_alive():  # which ends this if the operator asks for it
+                    for line in said:
+                        report(line.strip())
+                    time.sleep(0.1)
+            finally:
+                upgrade.kill()
+                upgrade.wait()
+            for line in said:
+                report(line.strip())
+        if upgrade.returncode:
+            raise DatabaseError(f"the schema cannot be brought up to date: {line.strip()}; see {log}")
 
     def refuse_writes(self) -> None:
         """Make the running server, if it answers, refuse whatever changes data until it is restarted; root may."""
@@ -165,16 +183,10 @@ class Database:
         return subprocess.run(self.client(), input=statements, capture_output=True, text=True, timeout=timeout)
 
 
-def upgrade() -> str:
-    """Return the statements that make the search columns and their index anew, as db/schema.sql has them."""
-    schema = (HERE / "schema.sql").read_text()
-    columns = schema[schema.index("pesos  ") : schema.index("PRIMARY KEY")].rstrip(", \n")
-    index = schema[schema.index("FULLTEXT KEY") : schema.index("\n) ENGINE")]
-    comment = schema[schema.rindex("COMMENT =") :]
-    return (
-        "SET NAMES utf8mb4; "
-        f"ALTER TABLE rinha.pessoas DROP KEY busca, DROP COLUMN busca, ADD COLUMN ({columns}), ADD {index}, {comment}"
-    )
+def _with_parent_and_signals() -> None:
+    """Make a process, just forked, end with its parent, and heed the signals that the parent waits for."""
+    end_with_parent(signal.SIGKILL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _search_path() -> str:

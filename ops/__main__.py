@@ -20,6 +20,7 @@ from ops import client, explain
 from ops.bench import Plan, Start, bench
 from ops.containers import containers
 from ops.deploy import deploy
+from ops.doctor import doctor
 from ops.embedded import embedded
 from ops.folder import ROOT, Folder, OperatorError
 from ops.limits import divide
@@ -73,13 +74,38 @@ def _parser() -> argparse.ArgumentParser:
     seed.add_argument("count", type=int, metavar="N", help="how many; those of an earlier call count too")
     explanation = add("explain", _explain, "show how the running database is searched for a term")
     explanation.add_argument("term")
-    for command in (up, down, rolling, status, sql, seed, explanation):
+    examination = add(
+        "doctor", _doctor, "check a running stack: index, count, schema, settings, disk, limits, versions"
+    )
+    examination.add_argument("--all", action="store_true", help="ask for everybody (default: the newest 50,000 people)")
+    examination.add_argument("--heal", action="store_true", help="put people into the index again, and count anew")
+    examination.add_argument("--json", action="store_true", help="as JSON")
+    for command in (up, down, rolling, status, sql, seed, explanation, examination):
         command.add_argument("--port", type=_port, default=9999, help="the port of the stack (default: 9999)")
         command.add_argument("--data", type=Path, metavar="DIR", help="the data folder (default: .rinha/PORT)")
 
     add("test", lambda _: _test([]), "run the tests with tox; every argument goes to pytest")
 
     load = add("bench", _bench, "play the contest's load with Gatling, on a stack of its own, and report")
+    _add_bench_options(load)
+
+    create = add("create", _create, "store a person")
+    create.add_argument("nickname", help="at most 32 characters, nobody else's")
+    create.add_argument("name", help="at most 100 characters")
+    create.add_argument("birth_date", help="YYYY-MM-DD")
+    create.add_argument("skills", nargs="*", metavar="skill", help="at most 32 characters each")
+    get = add("get", _get, "show the person with an id")
+    get.add_argument("id")
+    search = add("search", _search, "show at most 50 people with a term in nickname, name or a skill")
+    search.add_argument("term")
+    count = add("count", _count_people, "show how many people there are")
+    for command in (create, get, search, count):
+        command.add_argument("--url", default="http://localhost:9999", help="of the service (default: %(default)s)")
+        command.add_argument("--json", action="store_true", help="as the service answers")
+    return parser
+
+
+def _add_bench_options(load: argparse.ArgumentParser) -> None:
     load.add_argument("--port", type=_port, default=9999, help="(default: 9999)")
     load.add_argument(
         "--data",
@@ -103,21 +129,6 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("--scale", type=float, default=1.0, help="multiplies every rate (default: 1)")
     load.add_argument("--duration", type=int, default=205, metavar="SECONDS", help="of the load (default: 205)")
     load.add_argument("--runs", type=_count, default=1, metavar="N", help="play it so many times (default: 1)")
-
-    create = add("create", _create, "store a person")
-    create.add_argument("nickname", help="at most 32 characters, nobody else's")
-    create.add_argument("name", help="at most 100 characters")
-    create.add_argument("birth_date", help="YYYY-MM-DD")
-    create.add_argument("skills", nargs="*", metavar="skill", help="at most 32 characters each")
-    get = add("get", _get, "show the person with an id")
-    get.add_argument("id")
-    search = add("search", _search, "show at most 50 people with a term in nickname, name or a skill")
-    search.add_argument("term")
-    count = add("count", _count_people, "show how many people there are")
-    for command in (create, get, search, count):
-        command.add_argument("--url", default="http://localhost:9999", help="of the service (default: %(default)s)")
-        command.add_argument("--json", action="store_true", help="as the service answers")
-    return parser
 
 
 def _port(text: str) -> int:
@@ -200,7 +211,7 @@ def _status(arguments: argparse.Namespace) -> int:
     folder = Folder.chosen(arguments.data, arguments.port)
     state = folder.running()
     said = subprocess.run(
-        [*Database.of(folder, _report).client(), "-N", "-e", "SELECT COUNT(*) FROM rinha.pessoas"],
+        [*Database.of(folder, _report).client(), "-N", "-e", "SELECT pessoas FROM rinha.contagem"],
         capture_output=True,
         text=True,
     )
@@ -262,6 +273,21 @@ def _explain(arguments: argparse.Namespace) -> None:
     folder.running()
     database = Database.of(folder, _report)
     print(explain.text(explain.explain(database.socket, database.password_file, arguments.term)))
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    folder = Folder.chosen(arguments.data, arguments.port)
+    progress = (lambda line: None) if arguments.json else _report
+    findings = []
+    for finding in doctor(folder, arguments.all, arguments.heal, progress):
+        findings.append(finding)
+        if not arguments.json:
+            print(f"{'well' if finding.well else 'NOT WELL':<10}{finding.name:<12}{finding.seen}")
+            if not finding.well:
+                print(f"{'':<22}{finding.remedy}")
+    if arguments.json:
+        print(json.dumps([finding._asdict() for finding in findings]))
+    return 0 if all(finding.well for finding in findings) else 1
 
 
 def _test(arguments: Sequence[str]) -> int:

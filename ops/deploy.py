@@ -14,7 +14,7 @@ from ops.processes import end_with_parent, kill_group, started_at
 
 PATIENCE = 30.0  # seconds until an instance must serve: what it has to finish before, and its start
 # What `up` hands to MySQL and nginx once, as it starts them.
-AT_START = ("db/my.cnf", "db/schema.sql", "lb/nginx.conf")
+AT_START = ("db/my.cnf", "db/schema.sql", "db/start.sql", "lb/nginx.conf")
 
 
 class _Version:

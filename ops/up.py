@@ -166,7 +166,7 @@ class Stack:
             _check_stop()
             return mysql.is_alive()
 
-        database.prepare(is_starting)
+        database.prepare(is_starting, report)
         instances = [f"api{number}" for number in range(1, self._instances + 1)]
         for instance in instances:
             environment = {

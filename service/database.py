@@ -41,6 +41,7 @@ class Database:
     def __init__(self, config: Config) -> None:
         self._timeout = config.db_timeout
         self.bound = int(config.db_timeout * 900)  # milliseconds that MySQL may work on a SELECT
+        self.connections = 0  # made so far: another one may be to a server in another state
         self._away_until = 0.0
         address: dict[str, Any] = (
             # On a socket of the same host, TLS would only cost (PyMySQL takes it wherever it is offered).
@@ -60,8 +61,9 @@ class Database:
             # A request may wait for a reply twice; the rest of it has what these leave of twice the timeout.
             "read_timeout": config.db_timeout * 0.96,
             "write_timeout": config.db_timeout * 0.96,
-            # MySQL stops what takes longer itself, before the reply is given up here. Table statistics come fresh.
-            "init_command": f"SET max_execution_time = {self.bound}, information_schema_stats_expiry = 0",
+            # MySQL itself ends a SELECT that takes longer, and an INSERT that waits for an operator's transaction.
+            "init_command": f"SET max_execution_time = {self.bound}, "
+            f"innodb_lock_wait_timeout = {int(config.db_timeout) or 1}",
         }
         self._cursor: Cursor | None = None
 
@@ -118,6 +120,7 @@ class Database:
         self._pool = PersistentDB(pymysql, ping=0, threadlocal=threading.local, **self._settings)
         try:
             self._cursor = self._pool.connection().dbapi_connection.cursor()
+            self.connections += 1
         except pymysql.MySQLError as error:
             # The driver forgets to close the socket: without this it is open until the collector finds it.
             traceback.clear_frames(error.__traceback__)

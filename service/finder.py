@@ -1,4 +1,4 @@
-"""Finds rows of the table by plan: by scan or by full text, and whole even while InnoDB merges its index."""
+"""Finds rows of the table by plan: by scan or by full text, and whole even while InnoDB syncs its index."""
 
 import contextlib
 import math
@@ -9,16 +9,16 @@ from typing import NamedTuple
 
 from service.database import Database, Row
 from service.errors import TookTooLong
-from service.letters import Letters
+from service.letters import Letters, canary_word
 from service.person import has_control_character
-from service.search import LIMIT, Plan, Sample, plan, witness
+from service.search import LIMIT, Plan, Sample, plan
 
 SAMPLE_HOLDS = 15  # seconds after which the table is looked at again
 SAMPLE_RUN = 50  # neighbouring rows that a sample takes from each place
-WITNESS_AGE = 0.5  # seconds; longer than InnoDB takes to commit a merge, shorter than from one merge to the next
-WITNESS_HOLDS = 0.25  # seconds for which the same witness is used
-MERGE_OVER = 60  # seconds after the last insert in which a merge has long begun and ended
-MERGE_PAUSE = 0.005  # seconds in which a merge is committed, mostly
+BEHIND = (0, 1, 3, 12)  # how far behind the newest canary row those are that a search asks for: docs/search.md
+SYNC_OVER = 60  # seconds without a change of the table in which the last sync has begun and ended
+SYNC_PAUSE = 0.005  # seconds in which a sync is committed, mostly
+SYNC_TRIES = 20  # after which a search is done by a scan, which needs no index
 
 # A person comes as one column, since each column of an answer costs the client as much as a row. Unit
 # separators part the fields: no field has a control character, and CONCAT_WS leaves a NULL stack out.
@@ -29,18 +29,13 @@ _BY_WORDS = (
     f"SELECT {{hint}} {PERSON} FROM pessoas "
     f"WHERE MATCH (busca) AGAINST (%s IN BOOLEAN MODE) AND {_CONTAINS} LIMIT {LIMIT}"
 )
-_BY_WORDS_OR_ID = (
-    f"SELECT {{hint}} CONCAT_WS(CHAR(31 USING utf8mb4), {_CONTAINS}, {PERSON}) FROM pessoas "
-    f"WHERE MATCH (busca) AGAINST (%s IN BOOLEAN MODE) AND ({_CONTAINS} OR id = X%s) LIMIT {LIMIT + 1}"
+_BY_WORDS_WITH_CANARIES = (
+    f"SELECT {{hint}} CONCAT_WS(CHAR(31 USING utf8mb4), canario, IF({_CONTAINS}, {PERSON}, NULL)) FROM pessoas "
+    f"WHERE MATCH (busca) AGAINST (%s IN BOOLEAN MODE) AND ({_CONTAINS} OR canario IN ({{canaries}})) "
+    f"LIMIT {LIMIT + len(BEHIND)}"
 )
-_NEWEST_AND_BEFORE = (
-    "SELECT HEX(MAX(id)) FROM pessoas UNION ALL "
-    "(SELECT CONCAT(HEX(id), busca) FROM pessoas WHERE id < X%s ORDER BY id DESC LIMIT 20)"
-)
-_TOTAL = (
-    "SELECT COALESCE(MAX(table_rows), 0) FROM information_schema.tables "
-    "WHERE table_schema = DATABASE() AND table_name = 'pessoas'"
-)
+_GATE = "SELECT CONCAT_WS(' ', pessoas, bytes, canarios, perdidos) FROM contagem"
+_TOTAL = "SELECT pessoas FROM contagem"
 _ENDS = "SELECT COALESCE(HEX(MIN(id)), 0), COALESCE(HEX(MAX(id)), 0) FROM pessoas"
 _FROM = f"(SELECT busca FROM pessoas WHERE id >= X%s LIMIT {SAMPLE_RUN})"
 
@@ -64,8 +59,8 @@ class Finder:
         self._letters = Letters(database)
         self._sample = Sample()
         self._sample_holds_until = 0.0
-        self._witness = ("", "")
-        self._witness_holds_until = 0.0
+        self._gate: tuple[int, str] = (0, "")
+        self._gate_holds_since = 0.0
 
     def find(self, term: str, trace: Trace = lambda step: None) -> Sequence[Row]:
         """Return at most 50 rows that contain `term` in a field, all of them if there are fewer.
@@ -92,33 +87,38 @@ class Finder:
     def _by_words(self, words: str, pattern: str, deadline: float, trace: Trace) -> Sequence[Row]:
         """Search by full text, and make sure that the index was whole where fewer than 50 are found.
 
-        InnoDB empties its cache of new words a moment before what it merged into the index can be seen. So the
-        words are read twice, and between them those of a row of that cache, the witness: if that is still in the
-        cache, the first reading was before; if in the index, so is all that is read after it (docs/search.md).
+        InnoDB empties its cache of new words a moment before what it synced to the index can be seen. So the words
+        are read twice, and between them those of canary rows: if all of these are found, no row was missed
+        (docs/search.md). If not, the search is repeated.
         """
-        while True:
-            identifier, witness_words = self._fresh_witness()
-            if not witness_words:
+        for _ in range(SYNC_TRIES):
+            canaries, connection = self._canaries(), self._database.connections
+            if canaries is None:
+                break
+            if not canaries:
                 return self._read(_BY_WORDS, (words, pattern), deadline, trace)
-            values = (pattern, f"({words}) ({witness_words}) ({words})", pattern, identifier)
-            rows = self._read(_BY_WORDS_OR_ID, values, deadline, trace)
-            found = [(row[2:],) for (row,) in rows if row[0] == "1"]
-            if len(found) >= LIMIT or any(row.startswith(identifier, 2) for (row,) in rows):
+            statement = _BY_WORDS_WITH_CANARIES.replace("{canaries}", ", ".join(map(str, canaries)))
+            asked = f"({words}) {' '.join(map(canary_word, canaries))} ({words})"
+            rows = self._read(statement, (pattern, asked, pattern), deadline, trace)
+            parts = [row.partition("\x1f") for (row,) in rows]
+            found = [(person,) for _, _, person in parts if person]
+            whole = canaries <= {int(number) for number, _, _ in parts} and connection == self._database.connections
+            if whole or len(found) >= LIMIT:
                 return found[:LIMIT]
-            self._witness_holds_until = 0.0
-            time.sleep(MERGE_PAUSE)
+            time.sleep(SYNC_PAUSE)
+        return self._read(_BY_SCAN, (pattern,), deadline, trace)
 
-    def _fresh_witness(self) -> tuple[str, str]:
-        """Return the id of a row of half a second ago and words that find it; no words if no merge can go on."""
-        if time.monotonic() > self._witness_holds_until:
-            now = time.time()
-            old_enough = f"{int((now - WITNESS_AGE) * 1000):012x}".ljust(32, "0")  # ids begin with their time
-            newest, *rows = (text for (text,) in self._database.read(_NEWEST_AND_BEFORE, (old_enough,)))
-            recent = newest and now - int(newest[:12], 16) / 1000 < MERGE_OVER
-            known = ((row[:32], witness(row[32:], self._sample)) for row in rows if recent)
-            self._witness = next((one for one in known if one[1]), ("", ""))
-            self._witness_holds_until = time.monotonic() + WITNESS_HOLDS
-        return self._witness
+    def _canaries(self) -> set[int] | None:
+        """Return the canary rows to ask for: none if no sync can go on, None if one of them may be gone."""
+        numbers = self._database.read(_GATE)[0][0]
+        gate = self._database.connections, numbers
+        if gate != self._gate:
+            self._gate, self._gate_holds_since = gate, time.monotonic()
+        _, _, newest, lost = map(int, numbers.split())
+        if not newest or time.monotonic() - self._gate_holds_since > SYNC_OVER:
+            return set()
+        canaries = {max(newest - behind, 1) for behind in BEHIND}
+        return canaries if lost < min(canaries) else None
 
     def _read(self, statement: str, values: tuple[str, ...], deadline: float, trace: Trace) -> Sequence[Row]:
         """Return the rows of a statement that MySQL stops at `deadline`, about."""

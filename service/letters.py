@@ -35,6 +35,11 @@ class Letters:
         return "".join(map(self._known.__getitem__, text))
 
 
+def canary_word(number: int) -> str:
+    """Return the letters at the end of the search column of the canary row `number`, and of no text."""
+    return "".join(chr(0x04A0 + (number >> shift & 63)) for shift in (12, 6, 0))
+
+
 def _letters(weights: bytes) -> str:
     """Keep six bits of each weight, which has two bytes, as db/schema.sql does."""
     return "".join(chr(0x0400 | low & 0x6F) for low in weights[1::2])

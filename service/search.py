@@ -19,7 +19,6 @@ from unicodedata import normalize
 LIMIT = 50
 TRIGRAM = 3  # ngram_token_size in db/my.cnf
 MOST_TRIGRAMS = 3  # each more is one more list to read, and these rule out nearly all rows already
-WITNESS_TRIGRAMS = 2  # of a row that is wanted by its id anyway
 STEP = 1.5  # microseconds to scan a row, and to read an entry of a list: measured, docs/search.md
 CHECK = 12  # steps to fetch a row that full text found, from memory or from disk, and to compare it
 START = 150  # steps that full text costs before it has read anything
@@ -82,13 +81,6 @@ def plan(term: str, spell: Callable[[str], str], sample: Sample) -> Plan:
     )
 
 
-def witness(row: str, sample: Sample) -> str:
-    """Return words that find a row by its search column, among few others; empty if it has no trigram."""
-    shares = {piece: sample.share(piece) for piece in _trigrams(row)}
-    rarest = min(shares.values(), default=0.0)
-    return _required(_spread([piece for piece in shares if shares[piece] == rarest], WITNESS_TRIGRAMS))
-
-
 def _trigrams(letters: str) -> list[str]:
     return [letters[start : start + TRIGRAM] for start in range(len(letters) - TRIGRAM + 1)]
 
@@ -97,9 +89,9 @@ def _required(trigrams: list[str]) -> str:
     return " ".join(f'+"{trigram}"' for trigram in trigrams)
 
 
-def _spread(pieces: list[str], most: int = MOST_TRIGRAMS) -> list[str]:
+def _spread(pieces: list[str]) -> list[str]:
     """Pick a few that lie far apart: neighbours share two letters and rule out much the same rows."""
-    if len(pieces) <= most:
+    if len(pieces) <= MOST_TRIGRAMS:
         return pieces
     last = len(pieces) - 1
-    return [pieces[last * place // (most - 1)] for place in range(most)]
+    return [pieces[last * place // (MOST_TRIGRAMS - 1)] for place in range(MOST_TRIGRAMS)]

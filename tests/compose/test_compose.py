@@ -22,6 +22,7 @@ from ops.up import answers
 from tests.client import Answer, post
 from tests.compose.conftest import Containers
 from tests.conftest import free_port, nickname
+from tests.integration.test_upgrade import older
 
 # One build on a slow machine takes longer than a test may.
 pytestmark = pytest.mark.timeout(1500)
@@ -282,6 +283,27 @@ def test_a_full_disk_costs_answers_until_there_is_room_and_the_index_is_whole(sm
     assert [line.split(";")[0].split(",")[0] for line in said] == [
         "reserve: less than 256 MB are left on the disk", "reserve: there is room on the disk again",
     ]  # fmt: skip
+
+
+def test_data_of_an_older_release_are_brought_up_to_date(containers: Containers) -> None:
+    people = [_create(containers) for _ in range(10)]
+    before = _count(containers)
+    containers.query(f"USE rinha; {older(4)}")
+
+    containers.compose("stop", "mysql")
+    containers.compose("start", "mysql")
+    wait_until(lambda: "the data has schema 5" in containers.logs("mysql"), "the data are upgraded", 60)
+    wait_until(lambda: answers(containers.port), "the service answers", 30)
+
+    assert f"upgrading {before} people from schema 4 to schema 5" in containers.logs("mysql")
+    assert _count(containers) == before
+    for person in people:
+        _is_stored(containers, person)
+    _is_stored(containers, _create(containers))
+
+
+def test_mysql_runs_the_statements_of_its_start(containers: Containers) -> None:
+    assert containers.query("SELECT @@init_file").strip() == "/start.sql"
 
 
 def test_people_outlive_down_and_up(containers: Containers) -> None:

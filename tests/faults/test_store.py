@@ -166,7 +166,7 @@ def test_a_read_whose_reply_is_lost_is_asked_again(faulty: PeopleStore, proxy: F
 
 
 def test_a_read_that_stalls_is_unavailable_in_time(faulty: PeopleStore, proxy: FaultProxy) -> None:
-    proxy.break_next(Fault.REPLY_STALLED, marker=b"COUNT")
+    proxy.break_next(Fault.REPLY_STALLED, marker=b"FROM contagem")
 
     with pytest.raises(Unavailable):
         within(2 * TIMEOUT, faulty.count)
@@ -175,7 +175,7 @@ def test_a_read_that_stalls_is_unavailable_in_time(faulty: PeopleStore, proxy: F
 
 
 def test_a_read_that_fails_twice_is_unavailable(faulty: PeopleStore, proxy: FaultProxy) -> None:
-    proxy.break_next(Fault.REPLY_LOST, Fault.REPLY_LOST, marker=b"COUNT")
+    proxy.break_next(Fault.REPLY_LOST, Fault.REPLY_LOST, marker=b"FROM contagem")
 
     with pytest.raises(Unavailable):
         faulty.count()

@@ -1,4 +1,4 @@
-"""A stack for the tests of search: the oracle reads the whole table for each term, so nobody else may fill it."""
+"""Stacks that some tests have for themselves."""
 
 from collections.abc import Iterator
 
@@ -10,6 +10,7 @@ from tests.conftest import RunningStack, started
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """Return the stack for the tests of search: the oracle reads the whole table for each term."""
     with started(tmp_path_factory.mktemp("library")) as running:
         yield running
 
@@ -17,3 +18,10 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 @pytest.fixture(scope="session")
 def shelf(library: RunningStack) -> PeopleStore:
     return PeopleStore(library.config)
+
+
+@pytest.fixture(scope="session")
+def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """Return a stack whose database tests change as an operator may: by any statement, and by kills."""
+    with started(tmp_path_factory.mktemp("operated")) as running:
+        yield running

@@ -565,23 +565,6 @@ def test_data_survives_down_and_up(own: RunningStack) -> None:
     assert all_there()
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
-def test_data_of_an_older_release_is_brought_up_to_date(own: RunningStack, version: int) -> None:
-    all_there = remember(own)
-    made = own.sql("SHOW CREATE TABLE pessoas")
-    own.sql(
-        "ALTER TABLE pessoas DROP KEY busca, DROP COLUMN busca, DROP COLUMN pesos, "
-        "ADD COLUMN busca TEXT COLLATE utf8mb4_0900_ai_ci GENERATED ALWAYS AS (CONCAT_WS('\\n', apelido, nome, stack)) "
-        f"STORED NOT NULL, ADD FULLTEXT KEY busca (busca) WITH PARSER ngram, COMMENT = 'schema {version}'"
-    )
-    assert own.rinha("down").returncode == 0
-
-    up(own)
-
-    assert own.sql("SHOW CREATE TABLE pessoas") == made
-    assert all_there()
-
-
 def test_two_stacks_run_side_by_side(own: RunningStack, stack: RunningStack) -> None:
     there = remember(stack)
     here = remember(own)

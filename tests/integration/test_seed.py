@@ -44,7 +44,7 @@ def test_people_are_loaded_once_and_nobody_is_replaced(stack: RunningStack, stor
 def test_a_stopped_load_is_taken_up_again(stack: RunningStack, store: PeopleStore, taken: Person) -> None:
     assert stack.rinha("seed", "2100").returncode == 0
     before = store.count()
-    command = [sys.executable, "-m", "ops", "seed", "8100", "--port", str(stack.port), "--data", str(stack.data)]
+    command = [sys.executable, "-m", "ops", "seed", "14100", "--port", str(stack.port), "--data", str(stack.data)]
     for signal_number in (signal.SIGINT, signal.SIGKILL):
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         counted = store.count()
@@ -52,11 +52,11 @@ def test_a_stopped_load_is_taken_up_again(stack: RunningStack, store: PeopleStor
             time.sleep(0.01)
         process.send_signal(signal_number)
         assert b"Traceback" not in process.communicate()[1]
-    assert store.count() < before + 6000, "it was not stopped half way"
+    assert store.count() < before + 12000, "it was not stopped half way"
 
-    assert stack.rinha("seed", "8100").returncode == 0
+    assert stack.rinha("seed", "14100").returncode == 0
 
-    assert store.count() == before + 6000
+    assert store.count() == before + 12000
 
 
 def test_the_loaded_are_found_and_as_they_were_made(stack: RunningStack, store: PeopleStore, taken: Person) -> None:

@@ -78,8 +78,8 @@ def main() -> None:
         f"plain scan of {len(some)} terms: mean {statistics.mean(scans):.1f}, ours {statistics.mean(ours):.2f}, "
         f"ratio {statistics.mean(scans) / statistics.mean(ours):.0f}"
     )
-    counts = [timed(lambda _: root.execute("SELECT COUNT(*) FROM pessoas"), "") for _ in range(3)]
-    print(f"{root.fetchall()[0][0]} rows, counted in {min(counts):.0f} to {max(counts):.0f} ms")
+    counts = [timed(lambda _: store.count(), "") for _ in range(3)]
+    print(f"{store.count()} people, counted in {min(counts):.1f} to {max(counts):.1f} ms")
     added = [timed(lambda n: store.add(Person(new_id(), n, "Ana Zulmira", "2000-01-01", ["Go", "SQL"])), new_id().hex())
              for _ in range(2000)]  # fmt: skip
     show("insert", added)
