@@ -31,7 +31,6 @@ SETTINGS = (
     "innodb_doublewrite", "transaction_isolation", "character_set_server", "collation_server", "max_connections",
 )  # fmt: skip
 _MEANING = {"ON": "1", "OFF": "0"}
-_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _COLUMNS = "id, apelido, nome, nascimento, stack"
 
 Progress = Callable[[str], None]
@@ -120,9 +119,8 @@ def _settings(cursor: Cursor) -> Finding:
 
 
 def _meaning(value: str) -> str:
-    """Return a value of an option as MySQL shows it: 80M as 83886080, ON as 1."""
-    size = re.fullmatch(r"(\d+)([KMG])", value)
-    return str(int(size[1]) * _UNITS[size[2]]) if size else _MEANING.get(value.upper(), value)
+    """Return a value of an option as MySQL shows it: ON as 1."""
+    return _MEANING.get(value.upper(), value)
 
 
 def _limits(cursor: Cursor, folder: Folder, state: State) -> Finding:
@@ -149,10 +147,8 @@ def _schema(cursor: Cursor) -> Finding:
         without_comments = re.sub(r"--.*", "", SCHEMA.read_text())
         for statement in filter(None, map(str.strip, re.split(r";\s*\n", without_comments))):
             cursor.execute(statement)
-        differing = [
-            name for name, made in _definitions(cursor, "rinha_doctor").items()
-            if made != _definitions(cursor, "rinha").get(name)
-        ]  # fmt: skip
+        there = _definitions(cursor, "rinha")
+        differing = [name for name, made in _definitions(cursor, "rinha_doctor").items() if made != there.get(name)]
     finally:
         cursor.execute("USE rinha")
         cursor.execute("DROP DATABASE rinha_doctor")

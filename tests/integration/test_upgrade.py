@@ -37,6 +37,16 @@ def older(version: int) -> str:
     )
 
 
+def copy(stack: RunningStack, some: str) -> None:
+    """Copy some of the people, as an upgrade does before it is killed."""
+    schema = (ROOT / "db/schema.sql").read_text()
+    stack.sql(f"CREATE DATABASE rinha_nova CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci; USE rinha_nova; {schema}")
+    stack.sql(
+        "INSERT INTO rinha_nova.pessoas (id, apelido, nome, nascimento, stack) "
+        f"SELECT id, apelido, nome, nascimento, stack FROM rinha.pessoas {some}"
+    )
+
+
 def check(stack: RunningStack, people: list[Person]) -> None:
     """Check that exactly these people are there and found, and that doctor sees nothing wrong."""
     store = PeopleStore(stack.config)
@@ -56,6 +66,11 @@ def people(operated: RunningStack) -> list[Person]:
 
 def restart(stack: RunningStack) -> str:
     assert stack.rinha("down").returncode == 0
+    return start(stack)
+
+
+def start(stack: RunningStack) -> str:
+    """Return what `up` says."""
     started = stack.rinha("up", "--detach", timeout=100)
     assert started.returncode == 0, started.stdout + started.stderr
     return started.stdout
@@ -96,14 +111,7 @@ def words(stack: RunningStack, person: Person) -> str:
 def test_an_upgrade_that_was_killed_goes_on_where_it_was(operated: RunningStack, people: list[Person]) -> None:
     """Its copy has the oldest people; and a person who was stored before it ended is not there twice."""
     operated.sql(older(4))
-    schema = (ROOT / "db/schema.sql").read_text()
-    operated.sql(
-        f"CREATE DATABASE rinha_nova CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci; USE rinha_nova; {schema}"
-    )
-    operated.sql(
-        "INSERT INTO rinha_nova.pessoas (id, apelido, nome, nascimento, stack) "
-        "SELECT id, apelido, nome, nascimento, stack FROM rinha.pessoas ORDER BY id LIMIT 150"
-    )
+    copy(operated, "ORDER BY id LIMIT 150")
 
     restart(operated)
 
@@ -129,14 +137,7 @@ def test_people_who_were_stored_while_they_were_copied_are_not_lost(
 ) -> None:
     """By an old instance, after a restart of MySQL has ended its refusal: with an id that the copy is past."""
     operated.sql(older(4))
-    schema = (ROOT / "db/schema.sql").read_text()
-    operated.sql(
-        f"CREATE DATABASE rinha_nova CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci; USE rinha_nova; {schema}"
-    )
-    operated.sql(
-        "INSERT INTO rinha_nova.pessoas (id, apelido, nome, nascimento, stack) "
-        f"SELECT id, apelido, nome, nascimento, stack FROM rinha.pessoas WHERE id <> X'{people[0].id.hex()}'"
-    )
+    copy(operated, f"WHERE id <> X'{people[0].id.hex()}'")
 
     said = restart(operated)
 
@@ -165,5 +166,4 @@ def set_comment_back(stack: RunningStack) -> None:
     subprocess.run([*database.client(), "rinha", "-e", "ALTER TABLE pessoas COMMENT = 'schema 5'"], check=True)
     server.terminate()
     server.wait()
-    started = stack.rinha("up", "--detach", timeout=100)
-    assert started.returncode == 0, started.stdout + started.stderr
+    start(stack)
