@@ -3,12 +3,17 @@
     PYTHONPATH=. .venv/bin/python -m tests.load.search .rinha/9999
 
 The first pass after a start of MySQL is the cold one. Times are of the store, in milliseconds: HTTP is not in them.
+Meanwhile people are created, as many a second as asked for. They stay.
 """
 
 import argparse
+import itertools
+import multiprocessing
+import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +48,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="the data folder of a running stack")
     parser.add_argument("--passes", type=int, default=3)
+    parser.add_argument("--beside", type=int, default=50, metavar="N", help="create N people a second meanwhile")
+    parser.add_argument("--clients", type=int, default=0, metavar="N", help="then search with N processes at once")
     parser.add_argument("--scan-every", type=int, default=1, metavar="N", help="compare each Nth term with a scan")
     arguments = parser.parse_args()
     settings = {"db_socket": str(arguments.folder.absolute() / "run/mysql.sock")}
     password = (arguments.folder / "db_password").read_text()
-    store = PeopleStore(Config(**settings, db_password=password))  # type: ignore[arg-type]
+    config = Config(**settings, db_password=password)  # type: ignore[arg-type]
+    store = PeopleStore(config)
     terms = [(kind, term) for kind, some in MIX.items() for term in some]
     stopped: set[str] = set()
 
@@ -57,15 +65,22 @@ def main() -> None:
         except Unavailable:
             stopped.add(term)
 
-    sample = timed(search, "a sample is taken with the first search")
-    times = [[timed(search, term) for _, term in terms] for _ in range(arguments.passes)]
-    print(f"first search, with the sample: {sample:.0f} ms")
+    with creating(config, arguments.beside):
+        sample = timed(search, "a sample is taken with the first search")
+        times = [[timed(search, term) for _, term in terms] for _ in range(arguments.passes)]
+        crowd = at_once(config, arguments.clients, arguments.passes) if arguments.clients else []
+    print(f"first search, with the sample: {sample:.0f} ms; beside {arguments.beside} creations a second")
     show("first pass", times[0])
     show("later passes", [one for some in times[1:] for one in some])
     for kind in MIX:
         show(f"  {kind}", [some[n] for some in times[1:] for n, (its, _) in enumerate(terms) if its == kind])
     worst = sorted(((some[n], term) for some in times[1:] for n, (_, term) in enumerate(terms)), reverse=True)
     print("slowest:", ", ".join(f"{term} {one:.0f}" for one, term in worst[:6]), "stopped:", sorted(stopped) or "none")
+
+    if crowd:
+        refused = sum(one is None for one in crowd)
+        show(f"{arguments.clients} at once", [one for one in crowd if one is not None])
+        print(f"stopped: {refused} of {len(crowd)}")
 
     root = pymysql.connect(
         unix_socket=settings["db_socket"], user="root", database="rinha", charset="utf8mb4", autocommit=True,
@@ -80,10 +95,53 @@ def main() -> None:
     )
     counts = [timed(lambda _: store.count(), "") for _ in range(3)]
     print(f"{store.count()} people, counted in {min(counts):.1f} to {max(counts):.1f} ms")
-    added = [timed(lambda n: store.add(Person(new_id(), n, "Ana Zulmira", "2000-01-01", ["Go", "SQL"])), new_id().hex())
-             for _ in range(2000)]  # fmt: skip
-    show("insert", added)
-    root.execute("DELETE FROM pessoas WHERE nome = 'Ana Zulmira' AND nascimento = '2000-01-01' AND stack = 'Go\nSQL'")
+    show("insert", [timed(lambda _: create(store), "") for _ in range(2000)])
+
+
+def create(store: PeopleStore) -> None:
+    store.add(Person(new_id(), new_id().hex(), "Ana Zulmira", "2000-01-01", ["Go", "SQL"]))
+
+
+@contextmanager
+def creating(config: Config, rate: int) -> Iterator[None]:
+    """Create `rate` people a second, in a process of its own."""
+    creator = multiprocessing.Process(target=create_steadily, args=(config, rate), daemon=True)
+    if rate:
+        creator.start()
+    try:
+        yield
+    finally:
+        if rate:
+            creator.terminate()
+            creator.join()
+
+
+def create_steadily(config: Config, rate: int) -> None:
+    store = PeopleStore(config)
+    started = time.monotonic()
+    for number in itertools.count(1):
+        create(store)
+        time.sleep(max(0.0, started + number / rate - time.monotonic()))
+
+
+def at_once(config: Config, clients: int, passes: int) -> list[float | None]:
+    """Return the times of all terms, in another order for each of the clients; None for one that was stopped."""
+    with multiprocessing.Pool(clients) as pool:
+        return [one for some in pool.starmap(search_all, [(config, n, passes) for n in range(clients)]) for one in some]
+
+
+def search_all(config: Config, seed: int, passes: int) -> list[float | None]:
+    store = PeopleStore(config)
+    terms = [term for some in MIX.values() for term in some] * passes
+    times: list[float | None] = []
+    for term in random.Random(seed).sample(terms, len(terms)):
+        started = time.perf_counter()
+        try:
+            store.search(term)
+            times.append((time.perf_counter() - started) * 1000)
+        except Unavailable:
+            times.append(None)
+    return times
 
 
 def timed(ask: Callable[[Any], object], what: str) -> float:
