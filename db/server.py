@@ -18,6 +18,7 @@ from ops.processes import end_with_parent
 
 HERE = Path(__file__).parent
 SCHEMA = HERE / "schema.sql"
+SPARE_CONNECTIONS = 8  # of an account, beside one for each worker: max_user_connections in my.cnf
 OLDEST = (8, 4)  # what the settings in my.cnf are written for
 
 
@@ -74,8 +75,8 @@ class Database:
         """Return the database of a data folder."""
         return cls(find(report), folder.path, folder.run / "mysql.sock", folder.log / "mysql.log")
 
-    def command(self) -> list[str]:
-        """Return the words that start the server in the foreground."""
+    def command(self, workers: int = 8) -> list[str]:
+        """Return the words that start the server in the foreground, for so many processes of the service."""
         return [
             *self._programs.mysqld,
             f"--defaults-file={HERE / 'my.cnf'}",  # must be the first option
@@ -85,6 +86,7 @@ class Database:
             f"--pid-file={self.socket.with_suffix('.pid')}",
             f"--log-error={self._log}",
             f"--init-file={HERE / 'start.sql'}",
+            f"--max-user-connections={workers + SPARE_CONNECTIONS}",
             "--skip-networking",  # everybody who needs it is on this host
             *(["--user=root"] if os.geteuid() == 0 else []),
         ]

@@ -5,6 +5,8 @@
 SET @rinha = (
   SELECT CASE
     WHEN COUNT(*) = 0 THEN 'DO 0'
+    WHEN SUM(column_name = 'marca') THEN 'INSERT INTO rinha.pessoas (id, apelido, nome, nascimento, marca)
+      VALUES (REPEAT(CHAR(0), 16), CHAR(0), CHAR(0), ''2000-01-01'', 0)'
     WHEN SUM(column_name = 'canario') THEN 'INSERT INTO rinha.pessoas (id, apelido, nome, nascimento, canario)
       VALUES (REPEAT(CHAR(0), 16), CHAR(0), CHAR(0), ''2000-01-01'', 0)'
     ELSE 'INSERT INTO rinha.pessoas (id, apelido, nome, nascimento)

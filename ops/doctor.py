@@ -27,8 +27,9 @@ GRANTS = 3  # SELECT and INSERT on pessoas, SELECT on contagem: db/account.sql
 FILES = 8000  # that nginx may open: worker_connections in lb/nginx.conf
 # What the promises rest on. The values are those of db/my.cnf.
 SETTINGS = (
-    "ngram_token_size", "innodb_ft_enable_stopword", "innodb_ft_cache_size", "innodb_flush_log_at_trx_commit",
-    "innodb_doublewrite", "transaction_isolation", "character_set_server", "collation_server", "max_connections",
+    "ngram_token_size", "innodb_ft_enable_stopword", "innodb_ft_cache_size", "innodb_ft_result_cache_limit",
+    "innodb_flush_log_at_trx_commit", "innodb_doublewrite", "transaction_isolation", "character_set_server",
+    "collation_server", "max_connections",
 )  # fmt: skip
 _MEANING = {"ON": "1", "OFF": "0"}
 _COLUMNS = "id, apelido, nome, nascimento, stack"

@@ -160,7 +160,7 @@ class Stack:
         _check_stop()
         database.initialise(report)
         report("starting MySQL")
-        mysql = self._add("mysql", database.command(), {})
+        mysql = self._add("mysql", database.command(self._instances * self._workers), {})
 
         def is_starting() -> bool:
             _check_stop()

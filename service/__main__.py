@@ -5,6 +5,7 @@ import http.client
 import json
 import logging
 import os
+import secrets
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
@@ -38,8 +39,13 @@ def main() -> int:
         return 0
     logging.basicConfig(level=config.log_level, format="%(asctime)s %(process)d %(levelname)s %(message)s")
     addresses = [config.address(number) for number in range(1, config.workers + 1)]
+    identity = secrets.token_hex(8)
+
+    def make_app(worker: int) -> Any:
+        return create_app(PeopleStore(config, f"{identity} {worker}"))
+
     try:
-        supervisor = Supervisor(addresses, lambda: create_app(PeopleStore(config)), config.shutdown_timeout)
+        supervisor = Supervisor(addresses, make_app, config.shutdown_timeout)
     except OSError as error:
         print(f"service: LISTEN is {config.listen}: {error.strerror or error}", file=sys.stderr)
         return 2
@@ -52,7 +58,7 @@ def _explain(store: "PeopleStore", term: str) -> dict[str, Any]:
 
     plan, steps, people = store.explain(term)
     return {
-        "plan": plan._asdict(),
+        "plan": {"words": plan.words(0), "pattern": plan.pattern, "cost": plan.cost, "scan_first": plan.scan_first},
         "steps": [step._asdict() for step in steps],
         "people": [person.document(OFFICIAL) for person in people],
     }

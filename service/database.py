@@ -1,6 +1,8 @@
 """One connection to MySQL that heals itself. The only module that knows PyMySQL and DBUtils."""
 
+import contextlib
 import logging
+import secrets
 import threading
 import time
 import traceback
@@ -17,6 +19,7 @@ from service.config import Config
 from service.errors import TookTooLong, Unavailable
 
 PAUSE = 0.2  # seconds in which nothing is tried after MySQL was found to be away
+FULL_TEXT_LIMIT = 188  # of MySQL: "FTS query exceeds result cache limit", which PyMySQL has no name for
 
 Row = Sequence[str]
 
@@ -31,14 +34,22 @@ class DuplicateKey(Exception):
         self.sent_before = sent_before
 
 
+class TooMuch(Exception):
+    """A full-text search needs more memory than MySQL gives one (innodb_ft_result_cache_limit)."""
+
+
 class Database:
     """MySQL over one pooled connection, made on first use: make this after forking.
+
+    MySQL does not stop a statement whose client has gone. So before this sends a statement on a new connection, it
+    waits until those of the same `name` have ended: at most one statement of a name is alive, whoever was killed.
 
     Every method raises Unavailable when MySQL does not answer, and then within twice `db_timeout`.
     Later calls find a MySQL that is back by themselves.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, name: str = "") -> None:
+        self._name = name or secrets.token_hex(16)
         self._timeout = config.db_timeout
         self.bound = int(config.db_timeout * 900)  # milliseconds that MySQL may work on a SELECT
         self.connections = 0  # made so far: another one may be to a server in another state
@@ -84,7 +95,10 @@ class Database:
                     raise _unavailable(error) from error
 
     def read(self, statement: str, values: Sequence[str | None] = ()) -> Sequence[Row]:
-        """Return the rows of a query; one whose reply is lost at once is sent again, as it changes nothing."""
+        """Return the rows of a query; one whose reply is lost at once is sent again, as it changes nothing.
+
+        Raises TooMuch for a full-text search that needs too much memory, and TookTooLong where MySQL stops it.
+        """
         started = time.monotonic()
         try:
             return self._execute(statement, values)
@@ -119,13 +133,33 @@ class Database:
         # cursor is used, and a broken connection is thrown away with its pool.
         self._pool = PersistentDB(pymysql, ping=0, threadlocal=threading.local, **self._settings)
         try:
-            self._cursor = self._pool.connection().dbapi_connection.cursor()
-            self.connections += 1
+            connection = self._pool.connection().dbapi_connection
+            cursor: Cursor = connection.cursor()
+            if not self._is_alone(cursor):
+                connection.close()
+                raise Unavailable("the database is still busy with an earlier request")
         except pymysql.MySQLError as error:
             # The driver forgets to close the socket: without this it is open until the collector finds it.
             traceback.clear_frames(error.__traceback__)
             raise self._away(error) from error
-        return self._cursor
+        self.connections += 1
+        self._cursor = cursor
+        return cursor
+
+    def _is_alone(self, cursor: Cursor) -> bool:
+        """End the connections of this name but the new one; tell whether their statements have ended in time.
+
+        A connection holds a lock of its name, and MySQL releases that when the connection's statement has ended.
+        """
+        deadline = time.monotonic() + self._timeout / 2
+        while True:
+            cursor.execute("SELECT GET_LOCK(%s, 0), IS_USED_LOCK(%s)", (self._name, self._name))
+            ((alone, holder),) = cursor.fetchall()
+            if alone == "1" or time.monotonic() > deadline:
+                return bool(alone == "1")
+            with contextlib.suppress(pymysql.MySQLError):  # it may have ended just now
+                cursor.execute(f"KILL {int(holder or 0)}")
+            time.sleep(0.01)
 
     def _away(self, error: pymysql.MySQLError) -> Unavailable:
         """Note that MySQL cannot be reached: for a moment, requests are answered without trying."""
@@ -143,8 +177,11 @@ def _reply_was_lost(error: Exception) -> bool:
     return error.args[:1] == (CR.CR_SERVER_LOST,)
 
 
-def _unavailable(error: pymysql.MySQLError) -> Unavailable:
+def _unavailable(error: pymysql.MySQLError) -> Exception:
+    """Return what to raise for an error that no other try will mend."""
     if error.args[:1] == (ER.QUERY_TIMEOUT,):
         return TookTooLong()
+    if error.args[:1] == (FULL_TEXT_LIMIT,):
+        return TooMuch()
     log.warning("MySQL: %s", error)
     return Unavailable("the database did not answer in time, or answered with an error")

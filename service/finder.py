@@ -1,21 +1,22 @@
 """Finds rows of the table by plan: by scan or by full text, and whole even while InnoDB syncs its index."""
 
 import contextlib
-import math
-import random
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
-from service.database import Database, Row
+from service.database import Database, Row, TooMuch
 from service.errors import TookTooLong
+from service.gate import BEHIND, GATE, Gate
 from service.letters import Letters, canary_word
 from service.person import has_control_character
-from service.search import LIMIT, Plan, Sample, plan
+from service.sampler import Sampler
+from service.search import LIMIT, Plan, plan
 
-SAMPLE_HOLDS = 15  # seconds after which the table is looked at again
-SAMPLE_RUN = 50  # neighbouring rows that a sample takes from each place
-BEHIND = (0, 1, 3, 12)  # how far behind the newest canary row those are that a search asks for: docs/search.md
+BATCH = 20_000  # entries of lists that one statement reads, about: some 15 ms
+MOST_ALPHABETS = 12  # in one statement: MySQL allows some thirty pairs of parentheses
 SYNC_OVER = 60  # seconds without a change of the table in which the last sync has begun and ended
 SYNC_PAUSE = 0.005  # seconds in which a sync is committed, mostly
 SYNC_TRIES = 20  # after which a search is done by a scan, which needs no index
@@ -29,16 +30,12 @@ _BY_WORDS = (
     f"SELECT {{hint}} {PERSON} FROM pessoas "
     f"WHERE MATCH (busca) AGAINST (%s IN BOOLEAN MODE) AND {_CONTAINS} LIMIT {LIMIT}"
 )
+_CANARY = "marca & 0xFFFFFFFF"
 _BY_WORDS_WITH_CANARIES = (
-    f"SELECT {{hint}} CONCAT_WS(CHAR(31 USING utf8mb4), canario, IF({_CONTAINS}, {PERSON}, NULL)) FROM pessoas "
-    f"WHERE MATCH (busca) AGAINST (%s IN BOOLEAN MODE) AND ({_CONTAINS} OR canario IN ({{canaries}})) "
+    f"SELECT {{hint}} CONCAT_WS(CHAR(31 USING utf8mb4), {_CANARY}, IF({_CONTAINS}, {PERSON}, NULL)) FROM pessoas "
+    f"WHERE MATCH (busca) AGAINST (%s IN BOOLEAN MODE) AND ({_CONTAINS} OR {_CANARY} IN ({{canaries}})) "
     f"LIMIT {LIMIT + len(BEHIND)}"
 )
-_GATE = "SELECT CONCAT_WS(' ', pessoas, bytes, canarios, perdidos) FROM contagem"
-_TOTAL = "SELECT pessoas FROM contagem"
-_ENDS = "SELECT COALESCE(HEX(MIN(id)), 0), COALESCE(HEX(MAX(id)), 0) FROM pessoas"
-_FROM = f"(SELECT busca FROM pessoas WHERE id >= X%s LIMIT {SAMPLE_RUN})"
-
 Trace = Callable[["Step"], None]
 
 
@@ -57,8 +54,7 @@ class Finder:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._letters = Letters(database)
-        self._sample = Sample()
-        self._sample_holds_until = 0.0
+        self._sampler = Sampler(database)
         self._gate: tuple[int, str] = (0, "")
         self._gate_holds_since = 0.0
 
@@ -69,56 +65,89 @@ class Finder:
         """
         if has_control_character(term):  # nobody's field has one, but the text that joins the fields does
             return []
-        words, pattern, cost, scan_first = self.plan(term)
+        planned = self.plan(term)
         deadline = time.monotonic() + self._database.bound / 1000
-        if scan_first:
+        if planned.scan_first:
             try:
-                until = min(deadline, time.monotonic() + cost / 1000) if words else deadline
-                return self._read(_BY_SCAN, (pattern,), until, trace)
+                until = min(deadline, time.monotonic() + planned.cost / 1000) if planned.pieces else deadline
+                return self._read(_BY_SCAN, (planned.pattern,), until, trace)
             except TookTooLong:
                 if until == deadline:
                     raise
-        return self._by_words(words, pattern, deadline, trace)
+        found = self._by_words(planned, deadline, trace)
+        return self._read(_BY_SCAN, (planned.pattern,), deadline, trace) if found is None else found
 
     def plan(self, term: str) -> Plan:
         """Return how `find` would find `term`."""
-        return plan(term, self._letters.spell, self._fresh_sample())
+        return plan(term, self._letters.weigh, self._sampler.sample())
 
-    def _by_words(self, words: str, pattern: str, deadline: float, trace: Trace) -> Sequence[Row]:
-        """Search by full text, and make sure that the index was whole where fewer than 50 are found.
+    def _by_words(self, planned: Plan, deadline: float, trace: Trace) -> Sequence[Row] | None:
+        """Search by full text, from the oldest alphabet to the newest, until 50 are found; return None if it cannot.
+
+        A statement reads the lists of as many alphabets as have some 20,000 entries, and of one at least.
+        """
+        found: dict[Row, None] = {}  # somebody may be changed meanwhile, and get the newest alphabet
+        gate, first = self._read_gate(), 0
+        while len(found) < LIMIT and first <= gate.newest:
+            entries = [planned.entries * gate.rows(alphabet) for alphabet in range(first, gate.newest + 1)]
+            count = bisect_right(list(accumulate(entries[:MOST_ALPHABETS])), BATCH) or 1
+            rows = self._within_memory(range(first, first + count), gate, planned, deadline, trace)
+            if rows is None:
+                return None
+            found.update(dict.fromkeys(rows))
+            first += count
+            if first <= gate.newest:
+                gate = self._read_gate()
+        return list(found)[:LIMIT]
+
+    def _within_memory(
+        self, alphabets: range, gate: Gate, planned: Plan, deadline: float, trace: Trace
+    ) -> Sequence[Row] | None:
+        """Search the rows of some alphabets; by one piece alone, whichever it is, if all need too much memory.
+
+        The sample tells the share of a piece in the table, and one alphabet may have most of its rows.
+        """
+        alone = [planned._replace(pieces=(piece,)) for piece in planned.pieces]
+        for tried in (planned, *(alone if len(alone) > 1 else ())):
+            with contextlib.suppress(TooMuch):
+                return self._of_alphabets(alphabets, gate, tried, deadline, trace)
+        return None
+
+    def _of_alphabets(
+        self, alphabets: range, gate: Gate, planned: Plan, deadline: float, trace: Trace
+    ) -> Sequence[Row] | None:
+        """Search the rows of some alphabets, and make sure that the index was whole where fewer than 50 are found.
 
         InnoDB empties its cache of new words a moment before what it synced to the index can be seen. So the words
-        are read twice, and between them those of canary rows: if all of these are found, no row was missed
-        (docs/search.md). If not, the search is repeated.
+        of alphabets that may have rows in the cache are read twice, and between them those of canary rows: if all of
+        these are found, no row was missed (docs/search.md). If not, the search is repeated.
         """
+        words = {alphabet: f"({planned.words(alphabet)})" for alphabet in alphabets}
+        again = " ".join(words[alphabet] for alphabet in alphabets if gate.may_be_cached(alphabet))
+        once = " ".join(words.values())
         for _ in range(SYNC_TRIES):
-            canaries, connection = self._canaries(), self._database.connections
-            if canaries is None:
+            canaries, connection = gate.canaries(), self._database.connections
+            if not again or not canaries or time.monotonic() - self._gate_holds_since > SYNC_OVER:
+                return self._read(_BY_WORDS, (once, planned.pattern), deadline, trace)
+            if gate.lost >= min(canaries):
                 break
-            if not canaries:
-                return self._read(_BY_WORDS, (words, pattern), deadline, trace)
             statement = _BY_WORDS_WITH_CANARIES.replace("{canaries}", ", ".join(map(str, canaries)))
-            asked = f"({words}) {' '.join(map(canary_word, canaries))} ({words})"
-            rows = self._read(statement, (pattern, asked, pattern), deadline, trace)
+            asked = f"{once} {' '.join(map(canary_word, canaries))} {again}"
+            rows = self._read(statement, (planned.pattern, asked, planned.pattern), deadline, trace)
             parts = [row.partition("\x1f") for (row,) in rows]
             found = [(person,) for _, _, person in parts if person]
             whole = canaries <= {int(number) for number, _, _ in parts} and connection == self._database.connections
             if whole or len(found) >= LIMIT:
-                return found[:LIMIT]
+                return found
             time.sleep(SYNC_PAUSE)
-        return self._read(_BY_SCAN, (pattern,), deadline, trace)
+            gate = self._read_gate()
+        return None
 
-    def _canaries(self) -> set[int] | None:
-        """Return the canary rows to ask for: none if no sync can go on, None if one of them may be gone."""
-        numbers = self._database.read(_GATE)[0][0]
-        gate = self._database.connections, numbers
-        if gate != self._gate:
-            self._gate, self._gate_holds_since = gate, time.monotonic()
-        _, _, newest, lost = map(int, numbers.split())
-        if not newest or time.monotonic() - self._gate_holds_since > SYNC_OVER:
-            return set()
-        canaries = {max(newest - behind, 1) for behind in BEHIND}
-        return canaries if lost < min(canaries) else None
+    def _read_gate(self) -> Gate:
+        numbers = self._database.read(GATE)[0][0]
+        if (self._database.connections, numbers) != self._gate:
+            self._gate, self._gate_holds_since = (self._database.connections, numbers), time.monotonic()
+        return Gate(*map(int, numbers.split()))
 
     def _read(self, statement: str, values: tuple[str, ...], deadline: float, trace: Trace) -> Sequence[Row]:
         """Return the rows of a statement that MySQL stops at `deadline`, about."""
@@ -131,20 +160,3 @@ class Finder:
             return (rows := self._database.read(statement, values))
         finally:
             trace(Step(statement, values, time.monotonic() - started, None if rows is None else len(rows)))
-
-    def _fresh_sample(self) -> Sample:
-        """Return a sample of the table, a new one if the table has grown by a quarter since."""
-        if time.monotonic() > self._sample_holds_until:
-            self._sample_holds_until = time.monotonic() + SAMPLE_HOLDS
-            total = int(self._database.read(_TOTAL)[0][0])
-            if not 0.75 * self._sample.total <= total <= 1.25 * self._sample.total:
-                self._take_sample(total)
-        return self._sample
-
-    def _take_sample(self, total: int) -> None:
-        first, last = (int(end, 16) for end in self._database.read(_ENDS)[0])
-        count = math.ceil(1.3 * math.sqrt(total) / SAMPLE_RUN)
-        starts = [f"{random.randint(first, last):032x}" for _ in range(count)]  # noqa: S311
-        with contextlib.suppress(TookTooLong):  # then the old one must do for now
-            rows = self._database.read(" UNION ALL ".join([_FROM] * count), starts) if count else []
-            self._sample = Sample([row[0] for row in rows], total)

@@ -27,11 +27,12 @@ log = logging.getLogger(__name__)
 class Supervisor:
     """Keeps a worker serving on each of `addresses`; those with the same one share its socket.
 
-    `make_app` is called in each worker after the fork, so that no connection is shared. Raises
-    OSError for an address that cannot be had.
+    `make_app` is called in each worker after the fork, so that no connection is shared, with the worker's
+    number: one that is started in the place of another has the same. Raises OSError for an address that
+    cannot be had.
     """
 
-    def __init__(self, addresses: Sequence[str], make_app: Callable[[], Any], shutdown_timeout: float) -> None:
+    def __init__(self, addresses: Sequence[str], make_app: Callable[[int], Any], shutdown_timeout: float) -> None:
         self._addresses = addresses
         self._make_app = make_app
         self._shutdown_timeout = shutdown_timeout
@@ -65,7 +66,7 @@ class Supervisor:
             for other in self._bound.values():
                 if other is not listening:
                     other.close()
-            _work(listening, self._make_app, parent, self._shutdown_timeout)
+            _work(listening, lambda: self._make_app(number), parent, self._shutdown_timeout)
         self._workers[pid] = number, time.monotonic()
 
     def _reap(self) -> None:

@@ -7,7 +7,8 @@ from service.finder import PERSON, Finder, Step
 from service.person import Person
 from service.search import Plan
 
-SCHEMA = "schema 5"  # the comment of the table in db/schema.sql
+LONGEST_WAIT = 32  # seconds that a client is told to wait, at most
+SCHEMA = "schema 6"  # the comment of the table in db/schema.sql
 
 # An id goes as X'…', in hexadecimal: the driver escapes bytes one by one.
 _INSERT = "INSERT INTO pessoas (id, apelido, nome, nascimento, stack) VALUES (X%s, %s, %s, %s, %s)"
@@ -21,12 +22,15 @@ _SCHEMA = (
 class PeopleStore:
     """People that outlive every process: what `add` has returned from is on disk and found by all.
 
+    Of all stores with the same `name`, MySQL works for one at a time; without one, a store has a name of its own.
+
     Every method raises Unavailable when MySQL does not answer. Make the store after forking.
     """
 
-    def __init__(self, config: Config) -> None:
-        self._database = Database(config)
+    def __init__(self, config: Config, name: str = "") -> None:
+        self._database = Database(config, name)
         self._finder = Finder(self._database)
+        self._refused = 0  # searches, one after the other
 
     def add(self, person: Person) -> None:
         """Store `person`, durably; raise NicknameTaken if another person has the nickname."""
@@ -46,9 +50,17 @@ class PeopleStore:
     def search(self, term: str) -> list[Person]:
         """Return at most 50 people with `term` in a field, all of them if there are fewer.
 
-        Raises TookTooLong if that cannot be done in `Config.db_timeout`.
+        Raises TookTooLong if that cannot be done in `Config.db_timeout`. The more searches of this store end so, one
+        after the other, the longer a client is told to wait.
         """
-        return [_person(row) for row in self._finder.find(term)]
+        try:
+            rows = self._finder.find(term)
+        except Unavailable as error:
+            error.retry_after = min(1 << self._refused, LONGEST_WAIT)
+            self._refused = min(self._refused + 1, LONGEST_WAIT)
+            raise
+        self._refused = 0
+        return [_person(row) for row in rows]
 
     def explain(self, term: str) -> tuple[Plan, list[Step], list[Person]]:
         """Return the plan for `term`, the statements that took, and what `search` returns: nobody if it was stopped."""

@@ -292,10 +292,10 @@ def test_data_of_an_older_release_are_brought_up_to_date(containers: Containers)
 
     containers.compose("stop", "mysql")
     containers.compose("start", "mysql")
-    wait_until(lambda: "the data has schema 5" in containers.logs("mysql"), "the data are upgraded", 60)
+    wait_until(lambda: "the data has schema 6" in containers.logs("mysql"), "the data are upgraded", 60)
     wait_until(lambda: answers(containers.port), "the service answers", 30)
 
-    assert f"upgrading {before} people from schema 4 to schema 5" in containers.logs("mysql")
+    assert f"upgrading {before} people from schema 4 to schema 6" in containers.logs("mysql")
     assert _count(containers) == before
     for person in people:
         _is_stored(containers, person)

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+import pymysql
 import pytest
+from pymysql.cursors import Cursor
 
 from service.store import PeopleStore
 from tests.conftest import RunningStack, started
@@ -25,3 +27,13 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]
     """Return a stack whose database tests change as an operator may: by any statement, and by kills."""
     with started(tmp_path_factory.mktemp("operated")) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def root(library: RunningStack) -> Iterator[Cursor]:
+    connection = pymysql.connect(
+        unix_socket=library.config.db_socket, user="root", database="rinha", charset="utf8mb4", autocommit=True,
+        ssl_disabled=True,
+    )  # fmt: skip
+    yield connection.cursor()
+    connection.close()

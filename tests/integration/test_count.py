@@ -49,7 +49,7 @@ STATEMENTS = {
     "TRUNCATE": ["TRUNCATE pessoas"],
     "ALTER": ["ALTER TABLE pessoas FORCE"],
     "another number of a canary row": [
-        "INSERT INTO pessoas (id, apelido, nome, nascimento, canario) VALUES (UUID_TO_BIN(UUID()), A, 'Ana', "
+        "INSERT INTO pessoas (id, apelido, nome, nascimento, marca) VALUES (UUID_TO_BIN(UUID()), A, 'Ana', "
         "'2000-01-01', 7)"
     ],
     "DELETE of the newest": ["DELETE FROM pessoas ORDER BY id DESC LIMIT 500"],

@@ -53,7 +53,7 @@ def test_a_person_whom_innodb_lost_is_seen_and_put_into_the_index_again(operated
     """As it did before there was a gate."""
     lost = somebody(name=secrets.token_hex(20))
     operated.sql("DROP TRIGGER antes_de_inserir; DROP TRIGGER depois_de_inserir")
-    commit_after_a_sync_and_kill(operated, lost, canario=0)
+    commit_after_a_sync_and_kill(operated, lost, marca=0)
     make_triggers_again(operated)
     store = PeopleStore(operated.config)
     assert store.get(lost.id) == lost

@@ -335,7 +335,7 @@ CANNOT_START = """
 import os, sys, time
 from service.server import Supervisor
 
-def make_app():
+def make_app(worker):
     with open(os.environ["STARTS"], "a") as starts:
         print(time.monotonic(), file=starts)
     raise RuntimeError("cannot start")

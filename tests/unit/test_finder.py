@@ -12,10 +12,11 @@ from typing import NamedTuple
 import pytest
 
 import service.finder
+import service.gate
 from service.database import Row
 from service.errors import TookTooLong
 from service.finder import Finder
-from service.letters import canary_word
+from service.letters import as_first, canary_word, newest_alphabet
 
 SEARCHES = 300  # of each situation and seed
 SEEDS = 5
@@ -24,6 +25,7 @@ SYNCED_AT = 17_400  # characters of random text, 450 bytes each: with so many in
 LETTERS = [chr(0x0400 | bits) for bits in range(0x40, 0x70) if not bits & 0x10]  # of them names are made
 ALWAYS: dict[str, Sequence[Row]] = {  # what the model answers to a statement with these words
     "JSON_TABLE": [(letter, f"{ord(letter):04X}") for letter in LETTERS],  # each is spelt as itself
+    "EXPLAIN": [("1000",) * 12],  # so many rows are between any two ids
     "SELECT pessoas FROM": [("1000000",)],  # so many people that nobody scans
     "MIN(id)": [("0", "0")],  # between these the sample is taken
     "(SELECT busca": [("ЀЀЀЀ",)],
@@ -49,6 +51,7 @@ class Situation(NamedTuple):
     stalls: float = 0.0
     stands_still: float = 0.0
     moves: bool = False
+    letters: int = 0  # that the gate counts for each row, where there are several alphabets
 
 
 def steadily(rate: float, characters: int, count: int = 6000) -> Callable[[random.Random], Iterator[Arrival]]:
@@ -92,6 +95,10 @@ SITUATIONS = {
     "held by a stalled disk": Situation(steadily(300, 100), stalls=2.0),
     "MySQL stands still for three seconds": Situation(steadily(300, 100), stands_still=3.0),
     "the connection moves to another server": Situation(steadily(300, 100), moves=True),
+    "five alphabets": Situation(steadily(300, 100), letters=20_000),
+    "thirteen alphabets, of which InnoDB may hold back two": Situation(
+        steadily(3000, 100), writing=0.1, letters=130_000
+    ),
 }
 
 
@@ -169,7 +176,7 @@ class Index:
         self._pass_time()
         if "FROM contagem" in statement:
             rows, canaries = self.server.newest(self.now)
-            return [(f"{rows} 0 {canaries} {self.deleted}",)]
+            return [(f"{rows} {canaries} {self.deleted} {rows * self._situation.letters}",)]
         if "MATCH" not in statement:  # a scan
             number = NUMBERS[values[0].strip("%")]
             return [(name(number),)] * (number < self.server.newest(self.now)[0])
@@ -180,7 +187,7 @@ class Index:
         if len(words) > 1 and self._ignored is not None:
             del words[self._ignored]
         found = {number for word in words for number in self._look_up(word)}
-        if "canario" not in statement:
+        if "0xFFFFFFFF" not in statement:
             return [(name(number),) for number in found]
         return [(f"{self._canary(number)}\x1f" + name(number) * (name(number) in values[0]),) for number in found]
 
@@ -190,7 +197,11 @@ class Index:
 
     def _look_up(self, word: str) -> list[int]:
         """Return the row that has the word, if it is in the cache or in the index at the moment of the look."""
-        number = NUMBERS.get(word)
+        number = NUMBERS.get(as_first(word))
+        if number is not None and newest_alphabet(number * self._situation.letters) != max(
+            ord(word[0]) - 0x4C00 >> 9, 0
+        ):
+            return []  # its row has another alphabet
         if number is None:
             canary = CANARIES[word] - 1
             number = self.server.canaries[canary] if canary < len(self.server.canaries) else len(self.server.times)
@@ -264,7 +275,7 @@ def test_a_search_whose_canary_rows_may_have_been_deleted_is_done_by_a_scan(monk
     monkeypatch.setattr(service.finder, "time", index)
     monkeypatch.setattr(index, "_look_up", lambda word: pytest.fail("full text was asked"))
     index.now = index.server.times[-1]
-    for still_there in (0, max(service.finder.BEHIND)):
+    for still_there in (0, max(service.gate.BEHIND)):
         index.deleted = len(index.server.canaries) - still_there
         assert Finder(index).find(name(1)) == [(name(1),)]  # type: ignore[arg-type]
 
@@ -281,9 +292,15 @@ def test_the_checker_sees_that_the_words_are_read_only_once(ignored: int, monkey
 def test_the_checker_sees_canary_rows_of_another_sync(
     situation: str, behind: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service.finder, "BEHIND", behind)
+    monkeypatch.setattr(service.gate, "BEHIND", behind)
 
     assert missed(monkeypatch, SITUATIONS[situation]) > 10
+
+
+def test_the_checker_sees_that_an_alphabet_that_innodb_holds_back_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service.gate, "CACHE", 0)
+
+    assert missed(monkeypatch, SITUATIONS["thirteen alphabets, of which InnoDB may hold back two"]) > 2
 
 
 def test_the_checker_sees_a_search_without_canary_rows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,12 +13,14 @@ from ops.folder import ROOT
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "config": set(),
-    "search": {"errors"},
     "document": {"errors"},
     "person": {"errors"},
     "database": {"config", "errors"},
     "letters": {"database"},
-    "finder": {"database", "errors", "letters", "person", "search"},
+    "search": {"letters"},
+    "gate": {"letters"},
+    "sampler": {"database", "errors", "letters", "search"},
+    "finder": {"database", "errors", "gate", "letters", "person", "sampler", "search"},
     "store": {"config", "database", "errors", "finder", "person", "search"},
     "resources": {"document", "errors", "person", "store"},
     "app": {"errors", "person", "resources", "store"},
@@ -35,8 +37,8 @@ OWNERS: dict[str, set[str]] = {
     "ujson": {"document", "resources"},
 }
 
-MOST_MODULES = 13
-MOST_LINES = 150
+MOST_MODULES = 15
+MOST_LINES = 190
 
 SERVICE = sorted((ROOT / "service").glob("**/*.py"))
 MODULES = {path.stem: ast.parse(path.read_text()) for path in SERVICE if path.stem != "__init__"}
