@@ -79,13 +79,14 @@ CREATE TRIGGER depois_de_inserir AFTER INSERT ON pessoas FOR EACH ROW
     letras = letras + CHAR_LENGTH(NEW.busca);
 
 -- Each 8,000 letters (a ten-thousandth of the full-text cache) there is a canary row. InnoDB syncs 17,000 letters and
--- more at once, so each sync has canary rows in it.
+-- more at once, so each sync has canary rows in it. Before a row is stored its letters are not known: at most as many as
+-- its bytes, and four that part and end the fields. (A few characters have more letters than bytes, and few distinct ones.)
 -- The first 2^23 letters, some 100,000 people, have the first alphabet; so many again the second, twice as many the
 -- third, and so on, up to 2^26 letters; each 2^26 letters, some 800,000 people, have one from then on (docs/search.md).
 CREATE TRIGGER antes_de_mudar BEFORE UPDATE ON pessoas FOR EACH ROW
   SET NEW.marca = (
     SELECT LEAST(IF(letras >> 26, 3 + (letras >> 26), CEIL(LOG2(1 + (letras >> 23)))), 40) << 32
-         | IF((letras + LENGTH(NEW.apelido) + LENGTH(NEW.nome) + IFNULL(LENGTH(NEW.stack), 0))
+         | IF((letras + LENGTH(NEW.apelido) + LENGTH(NEW.nome) + IFNULL(LENGTH(NEW.stack), 0) + 4)
                 DIV (@@innodb_ft_cache_size DIV 10000)
               > letras DIV (@@innodb_ft_cache_size DIV 10000), canarios + 1, 0)
     FROM contagem FOR UPDATE);
@@ -93,7 +94,7 @@ CREATE TRIGGER antes_de_mudar BEFORE UPDATE ON pessoas FOR EACH ROW
 CREATE TRIGGER antes_de_inserir BEFORE INSERT ON pessoas FOR EACH ROW
   SET NEW.marca = (
     SELECT LEAST(IF(letras >> 26, 3 + (letras >> 26), CEIL(LOG2(1 + (letras >> 23)))), 40) << 32
-         | IF((letras + LENGTH(NEW.apelido) + LENGTH(NEW.nome) + IFNULL(LENGTH(NEW.stack), 0))
+         | IF((letras + LENGTH(NEW.apelido) + LENGTH(NEW.nome) + IFNULL(LENGTH(NEW.stack), 0) + 4)
                 DIV (@@innodb_ft_cache_size DIV 10000)
               > letras DIV (@@innodb_ft_cache_size DIV 10000), canarios + 1, 0)
     FROM contagem FOR UPDATE);

@@ -107,6 +107,20 @@ def test_a_person_whose_characters_have_many_weights_is_stored_and_found(shelf: 
     assert person in shelf.search("\ufdfa" * 3)
 
 
+@pytest.mark.parametrize("missing", range(1, 8))
+def test_whoever_brings_the_next_eight_thousandth_letter_is_a_canary_row(
+    shelf: PeopleStore, root: Cursor, missing: int
+) -> None:
+    """What parts and ends the fields counts too: four letters more than the text has."""
+    person = somebody(name="Bruna", stack=["Go"])
+    written = len(person.nickname) + len("Bruna") + len("Go")
+    root.execute("UPDATE contagem SET letras = (letras DIV 8000 + 2) * 8000 - %s", (written + 4 - missing + 1,))
+    shelf.add(person)
+
+    root.execute("SELECT marca & 0xFFFFFFFF > 0 FROM pessoas WHERE id = %s", (person.id,))
+    assert root.fetchall() == ((1,),)
+
+
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[list[str], list[str]]:
     """Draw the fields of a person (nickname's end, name, skills) and terms: pieces of them, and others."""
