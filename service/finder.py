@@ -111,6 +111,7 @@ class Finder:
         for tried in (planned, *(alone if len(alone) > 1 else ())):
             with contextlib.suppress(TooMuch):
                 return self._of_alphabets(alphabets, gate, tried, deadline, trace)
+            gate = self._read_gate()  # the newest canary row, for what is asked next
         return None
 
     def _of_alphabets(
