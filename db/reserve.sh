@@ -1,5 +1,5 @@
 #!/bin/bash
-# Keeps a reserve of disk beside MySQL in its container, as ops/up.py does on a host (and says why): with little left
+# Keeps a reserve of disk beside MySQL in its container, as ops/stack/supervisor.py does on a host (and says why): with little left
 # nobody is stored, and once there is room again the table is made anew. Looks once a second; ends with the container.
 set -u
 reserve=$((256 << 20)) mark=/var/run/mysqld/index.suspect suspect=

@@ -1,1 +1,5 @@
 """The operator's commands behind ./rinha."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent

@@ -7,7 +7,8 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
-from ops.folder import OperatorError
+from ops.errors import OperatorError
+from service.person import OFFICIAL
 
 
 def request(url: str, path: str, document: dict[str, Any] | None = None) -> Any:
@@ -30,18 +31,23 @@ def request(url: str, path: str, document: dict[str, Any] | None = None) -> Any:
 
 def search_path(term: str) -> str:
     """Return the path and query that search for `term`."""
-    return "/pessoas?" + urllib.parse.urlencode({"t": term})
+    return f"{OFFICIAL.people}?" + urllib.parse.urlencode({OFFICIAL.term: term})
 
 
 def person_path(identifier: str) -> str:
     """Return the path of a person."""
-    return "/pessoas/" + urllib.parse.quote(identifier, safe="")
+    return f"{OFFICIAL.people}/" + urllib.parse.quote(identifier, safe="")
 
 
 def line(person: dict[str, Any]) -> str:
     """Return a person as one line for people."""
     skills = ", ".join(person["stack"] or []) or "-"
     return f"{person['id']}  {person['apelido']}  {person['nome']}  {person['nascimento']}  {skills}"
+
+
+def show(person: dict[str, Any], as_json: bool) -> None:
+    """Print a person, for people or as the service answers."""
+    print(json.dumps(person, ensure_ascii=False) if as_json else line(person))
 
 
 def _line(error: Exception) -> str:

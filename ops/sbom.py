@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ops.folder import ROOT
+from ops import ROOT
 
 SBOM = ROOT / "sbom.cdx.json"
 REQUIREMENTS = ROOT / "requirements.txt"

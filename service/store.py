@@ -11,7 +11,7 @@ LONGEST_WAIT = 32  # seconds that a client is told to wait, at most
 SCHEMA = "schema 6"  # the comment of the table in db/schema.sql
 
 # An id goes as X'…', in hexadecimal: the driver escapes bytes one by one.
-_INSERT = "INSERT INTO pessoas (id, apelido, nome, nascimento, stack) VALUES (X%s, %s, %s, %s, %s)"
+INSERT = "INSERT INTO pessoas (id, apelido, nome, nascimento, stack) VALUES (X%s, %s, %s, %s, %s)"
 _BY_ID = f"SELECT {PERSON} FROM pessoas WHERE id = X%s"
 _COUNT = "SELECT pessoas FROM contagem"
 _SCHEMA = (
@@ -34,12 +34,10 @@ class PeopleStore:
 
     def add(self, person: Person) -> None:
         """Store `person`, durably; raise NicknameTaken if another person has the nickname."""
-        identifier, nickname, name, birth_date, stack = person
-        skills = None if stack is None else "\n".join(stack)
         try:
-            self._database.insert(_INSERT, (identifier.hex(), nickname, name, birth_date, skills))
+            self._database.insert(INSERT, insert_values(person))
         except DuplicateKey as error:
-            if not (error.sent_before and self.get(identifier)):
+            if not (error.sent_before and self.get(person.id)):
                 raise NicknameTaken("the nickname is taken") from None
 
     def get(self, identifier: bytes) -> Person | None:
@@ -81,6 +79,12 @@ class PeopleStore:
         found = [comment for (comment,) in self._database.read(_SCHEMA)]
         if found != [SCHEMA]:
             raise Unavailable(f"the database has {found[0] if found else 'no schema'}, not {SCHEMA}")
+
+
+def insert_values(person: Person) -> tuple[str | None, ...]:
+    """Return the values of INSERT for a person."""
+    identifier, nickname, name, birth_date, stack = person
+    return identifier.hex(), nickname, name, birth_date, None if stack is None else "\n".join(stack)
 
 
 def _person(row: Row) -> Person:

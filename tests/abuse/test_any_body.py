@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from service.person import ENGLISH, OFFICIAL, Dialect
 from service.resources import BODY_LIMIT
-from tests.client import Answer, Client
-from tests.conftest import nickname
 from tests.contract.test_contract import check_problem, normal
+from tests.support.client import Answer, Client
+from tests.support.people import nickname
 
 # The client is of the session and remembers nothing, so that many examples may share it.
 FUZZED = settings(deadline=None, derandomize=False, print_blob=True, suppress_health_check=[HealthCheck.too_slow])

@@ -11,9 +11,10 @@ import pytest
 
 from ops.client import line
 from service.app import create_app
-from tests.abuse.wire import answers_in
-from tests.client import Client, InProcess, post
-from tests.conftest import RunningStack, nickname
+from tests.support.client import Client, InProcess, post
+from tests.support.people import nickname
+from tests.support.stack import RunningStack
+from tests.support.traffic import answers_in
 
 HOSTILE = [
     "'; DROP TABLE pessoas; --", '" OR ""="', "') OR 1=1 -- ", "\\' OR 1=1 #", "x' UNION SELECT user()",

@@ -11,9 +11,11 @@ import pymysql
 import pytest
 from pymysql.cursors import Cursor
 
-from ops.folder import ROOT, Folder
-from ops.processes import members
-from tests.conftest import RunningStack, nickname, somebody
+from ops import ROOT
+from ops.stack.data_directory import Folder
+from ops.system.processes import members
+from tests.support.people import nickname, somebody
+from tests.support.stack import RunningStack
 
 # What MySQL says to those who may not: by the table, by the database, by a global privilege, by an option.
 # (ANALYZE and OPTIMIZE TABLE are open to whoever may select and insert. They change no row.)

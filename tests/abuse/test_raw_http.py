@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import pytest
 
-from ops.folder import Folder
-from ops.processes import members
-from tests.abuse.wire import answers_in
-from tests.client import Answer
-from tests.conftest import RunningStack, nickname
+from ops.stack.data_directory import Folder
+from ops.system.processes import members
 from tests.contract.test_contract import check_problem
+from tests.support.client import Answer
+from tests.support.people import nickname
+from tests.support.stack import RunningStack
+from tests.support.traffic import answers_in
 
 STORED = b"<nick: stored.>"  # becomes a nickname that nobody has; every 201 must have stored it
 HIDDEN = b"<nick: hidden.>"  # becomes another one, of a person whom nobody may ever find

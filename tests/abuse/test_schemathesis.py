@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ops.folder import ROOT
-from tests.conftest import RunningStack
+from ops import ROOT
+from tests.support.stack import RunningStack
 
 EXAMPLES = 100  # for each operation
 # Nobody logs in here; and a valid person is refused when the nickname is taken, as it often is in such a run.

@@ -16,16 +16,17 @@ from statistics import median
 
 import pytest
 
-import lb.server
-from ops.packages import with_dependencies
-from tests.abuse.wire import Traffic
-from tests.conftest import RunningStack, nickname
+import ops.stack.nginx
+from ops.system.debian import with_dependencies
+from tests.support.people import nickname
+from tests.support.stack import RunningStack
+from tests.support.traffic import Traffic
 
 SLOW = 1000
 BOUND = max(
     float(seconds)
     for seconds in re.findall(
-        r"(?:client_header|client_body|send)_timeout +(\d+)s;", lb.server.CONFIGURATION.read_text()
+        r"(?:client_header|client_body|send)_timeout +(\d+)s;", ops.stack.nginx.CONFIGURATION.read_text()
     )
 )
 LATE = 10.0  # seconds more that a busy machine may need: the bound is a promise, not a speed

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import pytest
 
-from ops.folder import Folder
-from ops.processes import members
-from tests.abuse.wire import Traffic
-from tests.conftest import RunningStack
+from ops.stack.data_directory import Folder
+from ops.system.processes import members
+from tests.support.stack import RunningStack
+from tests.support.traffic import Traffic
 
 IDLE = 3.0  # seconds; nginx keeps an idle connection to an instance for one
 SETTLED = 15.0  # seconds at most until all idle connections are closed

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from ops.containers import BUILDING, Project, call, engine
-from ops.folder import OperatorError
-from tests.client import OverTheWire
-from tests.conftest import free_port
+from bench.compose_stack import BUILDING, Project, call, engine
+from ops.errors import OperatorError
+from tests.support.client import OverTheWire
+from tests.support.stack import free_port
 
 BASE_IMAGES = (
     "docker.io/library/python:3.13-slim",

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from ops.containers import SERVICES, Containers, Project, call
-from ops.folder import ROOT, OperatorError
-from ops.limits import Group
+from bench.compose_stack import SERVICES, Containers, Project, call
+from ops import ROOT
+from ops.errors import OperatorError
+from ops.system.cgroups import Group
 from tests.compose import conftest
 from tests.compose.test_limits import total
-from tests.conftest import free_port
 from tests.load.test_bench import needs_java, play
+from tests.support.stack import free_port
 
 pytestmark = pytest.mark.timeout(1500)
 

@@ -16,13 +16,14 @@ from typing import Any
 import pytest
 import yaml
 
-from ops.containers import BUILDING, SERVICES, wait_until
-from ops.folder import ROOT
-from ops.up import answers
-from tests.client import Answer, post
+from bench.compose_stack import BUILDING, SERVICES, wait_until
+from ops import ROOT
+from ops.system.ports import answers
 from tests.compose.conftest import Containers
-from tests.conftest import free_port, nickname
 from tests.integration.test_upgrade import older
+from tests.support.client import Answer, post
+from tests.support.people import nickname
+from tests.support.stack import free_port
 
 # One build on a slow machine takes longer than a test may.
 pytestmark = pytest.mark.timeout(1500)

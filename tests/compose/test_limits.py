@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ops.up import RESERVE
+from ops.stack.supervisor import RESERVE
 
 ROOT = Path(__file__).parents[2]
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]

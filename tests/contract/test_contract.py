@@ -10,9 +10,10 @@ from urllib.parse import quote
 import pytest
 
 from service.person import ENGLISH, OFFICIAL, Dialect
-from tests.client import Answer, Client, post
-from tests.conftest import RunningStack, nickname
-from tests.contract.table import NICK, PERSON, TABLE, Row, person
+from tests.support.client import Answer, Client, post
+from tests.support.contract import NICK, PERSON, TABLE, Row, person
+from tests.support.people import nickname
+from tests.support.stack import RunningStack
 
 DIALECTS = pytest.mark.parametrize("dialect", [OFFICIAL, ENGLISH], ids=["official", "english"])
 WORDS = dict(zip(OFFICIAL[3:], ENGLISH[3:], strict=True))

@@ -45,7 +45,7 @@ from service.person import (
 from service.resources import BODY_LIMIT
 from service.search import LIMIT
 from service.store import PeopleStore
-from tests.contract import table
+from tests.support import contract as table
 
 API: dict[str, Any] = yaml.safe_load(OPENAPI.read_bytes())
 PARTS: dict[str, dict[str, Any]] = API["components"]

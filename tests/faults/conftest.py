@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults.history import Verdict
+from tests.support.history import Verdict
 
 COLUMNS = ("rounds", "requests", "acknowledged", "503", "cut", "slowest", "lost", "doubled", "untrue")
 TALLY = pytest.StashKey[dict[str, list[Verdict]]]()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ops.folder import ROOT
-from tests.client import OverTheWire
-from tests.faults.history import Load, Verdict, judge
+from ops import ROOT
 from tests.faults.test_kills import WORKERS, Site, running, until
+from tests.support.client import OverTheWire
+from tests.support.history import Load, Verdict, judge
 
 pytestmark = pytest.mark.faults
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from service.person import ENGLISH, OFFICIAL, Dialect, Person, id_text
-from tests.client import Answer
-from tests.faults.history import NOBODY, Action, Event, Verdict, judge
+from tests.support.client import Answer
+from tests.support.history import NOBODY, Action, Event, Verdict, judge
 
 pytestmark = pytest.mark.faults
 

@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import pytest
 
-from ops.folder import ROOT
+from bench.people import CREATED, payloads
+from ops import ROOT
 from tests.faults.test_kills import Site, kill_everything, kill_group, running, until
-from tests.load.people import CREATED, payloads
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 

@@ -18,12 +18,13 @@ from typing import Any, NamedTuple
 import pymysql
 import pytest
 
-from ops.folder import ROOT, Folder, State
-from ops.processes import kill_group, members
+from ops import ROOT
+from ops.stack.data_directory import Folder, State
+from ops.system.processes import kill_group, members
 from service.person import Person
-from tests.client import OverTheWire
-from tests.conftest import RunningStack, free_port
-from tests.faults.history import Action, Event, Load, Verdict, judge
+from tests.support.client import OverTheWire
+from tests.support.history import Action, Event, Load, Verdict, judge
+from tests.support.stack import RunningStack, free_port
 
 pytestmark = pytest.mark.faults
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from ops.folder import Folder
-from tests.conftest import nickname
+from bench.search_storm import Requests, person, statements
+from ops.stack.data_directory import Folder
 from tests.faults.test_kills import Site
-from tests.load.storm import Requests, person, statements
+from tests.support.people import nickname
 
 pytestmark = pytest.mark.faults
 

@@ -14,9 +14,10 @@ from service.app import create_app
 from service.errors import NicknameTaken, Unavailable
 from service.person import new_id
 from service.store import PeopleStore
-from tests.client import Answer, Client, InProcess, post
-from tests.conftest import RunningStack, nickname, somebody
-from tests.faults.proxy import CONNECTION_FAULTS, STATEMENT_FAULTS, Fault, FaultProxy
+from tests.support.client import Answer, Client, InProcess, post
+from tests.support.people import nickname, somebody
+from tests.support.proxy import CONNECTION_FAULTS, STATEMENT_FAULTS, Fault, FaultProxy
+from tests.support.stack import RunningStack
 
 pytestmark = pytest.mark.faults
 

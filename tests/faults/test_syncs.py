@@ -14,11 +14,11 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from db.server import Database
-from ops.folder import Folder
+from ops.stack.data_directory import Folder
+from ops.stack.mysql import Database
 from service.config import Config
 from service.store import PeopleStore
-from tests.conftest import somebody
+from tests.support.people import somebody
 
 SYNCS = 4
 LONGEST = 120  # seconds in which they have ended: one goes on as long as many are inserted

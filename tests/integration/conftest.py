@@ -7,7 +7,7 @@ import pytest
 from pymysql.cursors import Cursor
 
 from service.store import PeopleStore
-from tests.conftest import RunningStack, started
+from tests.support.stack import RunningStack, started
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ import pytest
 
 from service.person import new_id
 from service.store import PeopleStore
-from tests.conftest import RunningStack
-from tests.integration.operating import connected
 from tests.integration.test_search import knowing_nothing
+from tests.support.operating import connected
+from tests.support.stack import RunningStack
 
 MANY = 3000  # entries of a list take more than 1 MB, which is the least that MySQL can be told
 

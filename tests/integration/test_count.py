@@ -11,13 +11,13 @@ import pymysql
 import pytest
 from pymysql.cursors import Cursor
 
-from db.server import Database
-from ops.folder import Folder
+from ops.stack.data_directory import Folder
+from ops.stack.mysql import Database
 from service.person import OFFICIAL
 from service.store import PeopleStore
-from tests.client import post
-from tests.conftest import RunningStack
-from tests.integration.operating import connected, fill, until
+from tests.support.client import post
+from tests.support.operating import connected, fill, until
+from tests.support.stack import RunningStack
 
 WORKERS = 8
 COLUMNS = "(id, apelido, nome, nascimento)"

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from service.store import PeopleStore
-from tests.conftest import RunningStack, somebody
-from tests.integration.operating import commit_after_a_sync_and_kill, fill, findings, make_triggers_again, what_is_wrong
+from tests.support.operating import commit_after_a_sync_and_kill, fill, findings, make_triggers_again, what_is_wrong
+from tests.support.people import somebody
+from tests.support.stack import RunningStack
 
 CHECKS = ["components", "disk", "versions", "settings", "limits", "schema", "count", "index"]
 

@@ -23,12 +23,13 @@ from typing import Any
 import pymysql
 import pytest
 
-from ops.folder import ROOT
-from ops.processes import members, usage
+from ops import ROOT
+from ops.system.processes import members, usage
 from service.config import Config
 from service.store import SCHEMA
-from tests.client import Answer, OverTheWire, post
-from tests.conftest import RunningStack, free_port, nickname
+from tests.support.client import Answer, OverTheWire, post
+from tests.support.people import nickname
+from tests.support.stack import RunningStack, free_port
 
 LONG = 30.0  # seconds that only a failing test waits
 LONG_TIMEOUTS = {"DB_TIMEOUT": "30", "SHUTDOWN_TIMEOUT": "30"}

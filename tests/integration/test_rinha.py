@@ -17,11 +17,13 @@ from typing import Any
 
 import pytest
 
+from ops import ROOT
 from ops.__main__ import main
-from ops.folder import ROOT, Folder
-from ops.processes import members
-from tests.client import post
-from tests.conftest import RunningStack, free_port, nickname, rinha
+from ops.stack.data_directory import Folder
+from ops.system.processes import members
+from tests.support.client import post
+from tests.support.people import nickname
+from tests.support.stack import RunningStack, free_port, rinha
 
 LONG = 60.0  # seconds that only a failing test waits
 SMALL = ("--instances", "1", "--workers", "1")

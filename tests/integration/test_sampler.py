@@ -4,8 +4,8 @@ import pytest
 
 from service.database import Database
 from service.sampler import Sampler
-from tests.conftest import RunningStack
-from tests.integration.operating import connected
+from tests.support.operating import connected
+from tests.support.stack import RunningStack
 
 LOADED, LATER = 4000, 100
 START = 1_700_000_000_000

@@ -12,7 +12,8 @@ from service.letters import BEGINS, Weights
 from service.person import Person
 from service.search import Plan, Sample, plan
 from service.store import PeopleStore
-from tests.conftest import RunningStack, nickname, somebody
+from tests.support.people import nickname, somebody
+from tests.support.stack import RunningStack
 
 FRAGMENTS = [
     "a", "ab", "abc", "José", "jose", "JOSÉ", "Ana", "Ana-Maria", "O'Neil", "D'Ávila", "node", "Node.js", "C", "C#",
@@ -188,7 +189,7 @@ def test_at_most_fifty_are_found_and_fifty_where_there_are_more(shelf: PeopleSto
 
 
 def test_a_person_is_found_through_the_other_instance_at_once(library: RunningStack) -> None:
-    from tests.client import post  # noqa: PLC0415
+    from tests.support.client import post  # noqa: PLC0415
 
     for number in range(50):
         mark = nickname()

@@ -15,8 +15,9 @@ from service.database import Database
 from service.letters import Letters, canary_word, spell
 from service.person import has_control_character
 from service.store import PeopleStore
-from tests.conftest import RunningStack, nickname, somebody
 from tests.integration.test_search import Oracle, by_full_text, check
+from tests.support.people import nickname, somebody
+from tests.support.stack import RunningStack
 
 # Made to hurt: next to each other they form words, end words, look like operators, compare equal or vanish.
 CHARACTERS = st.one_of(

@@ -10,12 +10,13 @@ from itertools import islice
 
 import pytest
 
-from ops.crowd import BLOCK, Somebody, block
-from ops.explain import text
-from ops.folder import ROOT
+from ops import ROOT
+from ops.commands.explain import text
+from ops.sample_people import BLOCK, Somebody, block
 from service.person import Person
 from service.store import PeopleStore
-from tests.conftest import RunningStack, somebody
+from tests.support.people import somebody
+from tests.support.stack import RunningStack
 
 
 def crowd(first: int, last: int) -> list[Somebody]:

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from db.server import Database
-from ops.folder import ROOT, Folder
+from ops import ROOT
+from ops.stack.data_directory import Folder
+from ops.stack.mysql import Database
 from service.person import Person
 from service.store import PeopleStore
-from tests.conftest import RunningStack, somebody
-from tests.integration.operating import commit_after_a_sync_and_kill, fill, until, what_is_wrong
+from tests.support.operating import commit_after_a_sync_and_kill, fill, until, what_is_wrong
+from tests.support.people import somebody
+from tests.support.stack import RunningStack
 
 pytestmark = pytest.mark.faults  # it stops, kills and starts MySQL
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from ops.folder import ROOT, Folder
-from ops.limits import ControlGroups, available, divide
-from ops.report import parse, summarise
-from tests.conftest import free_port, rinha
+from bench.report import parse, summarise
+from ops import ROOT
+from ops.stack.data_directory import Folder
+from ops.system.cgroups import ControlGroups, available, divide
+from tests.support.stack import free_port, rinha
 
 needs_java = pytest.mark.skipif(
     not (shutil.which("java") and shutil.which("mvn")), reason="no JDK and Maven here: the contest's load is not played"
@@ -90,7 +91,7 @@ def test_the_parts_of_a_budget_add_up_to_it() -> None:
 
 def test_without_permission_limits_are_refused_in_plain_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A result is never called limited when it was not."""
-    from ops import limits  # noqa: PLC0415
+    from ops.system import cgroups as limits  # noqa: PLC0415
 
     (tmp_path / "cpu").write_text("not a folder, so no group can be made in it")
     monkeypatch.setattr(limits, "ROOT", tmp_path)

@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.conftest import RunningStack, free_port
-from tests.load.people import Payload, maximum, payloads
+from bench.people import Payload, maximum, payloads
+from tests.support.stack import RunningStack, free_port
 
 PEOPLE = 20_000
 CONNECTIONS = 32

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import pytest
 
-from ops.limits import available
-from tests.abuse.wire import answers_in
-from tests.client import Answer
-from tests.conftest import RunningStack, free_port, nickname
+from ops.system.cgroups import available
+from tests.support.client import Answer
+from tests.support.people import nickname
+from tests.support.stack import RunningStack, free_port
+from tests.support.traffic import answers_in
 
 SERVED = 3.0  # seconds in which the rate is found that can be served
 OVERLOAD = 10.0  # seconds

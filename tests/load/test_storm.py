@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ops.folder import Folder
-from ops.limits import available
-from tests.conftest import RunningStack, free_port
-from tests.load.search import MIX
-from tests.load.storm import BAD_TERMS, large_person, line, person, play
+from bench.search_latency import MIX
+from bench.search_storm import BAD_TERMS, large_person, line, person, play
+from ops.stack.data_directory import Folder
+from ops.system.cgroups import available
+from tests.support.stack import RunningStack, free_port
 
 PEOPLE = 60_000
 SECONDS = 3

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import lb.server
+import ops.stack.nginx
 
 RUN = Path("/run/here")
 
@@ -13,8 +13,8 @@ RUN = Path("/run/here")
 def _servers(instances: int, workers: int) -> dict[str, dict[str, str]]:
     """Return the options of each process in each lane."""
     sockets = [[RUN / f"api{one}.{number}.sock" for number in range(1, workers + 1)] for one in range(1, instances + 1)]
-    text = lb.server.render(9999, sockets, RUN)
-    lanes = {lane: re.search(f"upstream {lane} {{(.+?)}}", text, re.DOTALL) for lane in lb.server.LANES}
+    text = ops.stack.nginx.render(9999, sockets, RUN)
+    lanes = {lane: re.search(f"upstream {lane} {{(.+?)}}", text, re.DOTALL) for lane in ops.stack.nginx.LANES}
     return {
         lane: dict(re.findall(r"^ +server unix:/run/here/(\S+)\.sock max_fails=0 (.+);$", block[1], re.MULTILINE))
         for lane, block in lanes.items()
@@ -44,7 +44,7 @@ def test_no_process_serves_searches_and_anything_else(workers: int) -> None:
 def test_what_is_rendered_for_the_processes_of_compose_is_what_compose_mounts() -> None:
     mounted = {
         lane: dict(re.findall(r"^ +server unix:/run/rinha/(\S+)\.sock max_fails=0 (.+);$", block, re.MULTILINE))
-        for lane, block in re.findall(r"upstream (\w+) {(.+?)}", lb.server.CONFIGURATION.read_text(), re.DOTALL)
+        for lane, block in re.findall(r"upstream (\w+) {(.+?)}", ops.stack.nginx.CONFIGURATION.read_text(), re.DOTALL)
     }
 
     assert mounted == _servers(2, 4)

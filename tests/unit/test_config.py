@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ops.folder import ROOT
+from ops import ROOT
 from service.config import Config, ConfigError
 
 SECRET = {"DB_PASSWORD": "secret"}

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ops import containers
-from ops.folder import OperatorError
-from ops.limits import Limit
-from ops.processes import members
+from bench import compose_stack as containers
+from ops.errors import OperatorError
+from ops.system.cgroups import Limit
+from ops.system.processes import members
 
 LIMIT = Limit(0.92, 1536 << 20)
 

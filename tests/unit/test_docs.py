@@ -9,8 +9,8 @@ from typing import Any
 import falcon.inspect
 import pytest
 
-from ops.__main__ import _parser as parser
-from ops.folder import ROOT
+from ops import ROOT
+from ops.__main__ import parser
 from service.app import create_app
 from service.config import Config
 
@@ -96,7 +96,7 @@ def test_every_dependency_has_a_reason_and_a_pin() -> None:
 
 
 def test_the_messages_it_explains_are_said_somewhere() -> None:
-    code = "".join(path.read_text() for folder in ("ops", "db") for path in Path(ROOT, folder).glob("*.[ps][yh]"))
+    code = "".join(path.read_text() for folder in ("ops", "db") for path in Path(ROOT, folder).glob("**/*.[ps][yh]"))
     code += (ROOT / "rinha").read_text()
 
     for message, *_ in table("Troubleshooting"):
@@ -107,7 +107,11 @@ def test_the_messages_it_explains_are_said_somewhere() -> None:
 
 def test_every_test_and_fault_that_the_promises_name_exists() -> None:
     promises = (ROOT / "docs/reliability.md").read_text()
-    paths = [path for name in ("faults", "abuse", "integration", "compose") for path in ROOT.glob(f"tests/{name}/*.py")]
+    paths = [
+        path
+        for name in ("faults", "abuse", "integration", "compose", "load", "support")
+        for path in ROOT.glob(f"tests/{name}/*.py")
+    ]
     code = "".join(path.read_text() for path in paths)
     rows = "".join(line for line in promises.splitlines() if line.startswith("|"))
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ops import limits
-from ops.folder import OperatorError
-from ops.limits import Consumption, Group, Limit
+from ops.errors import OperatorError
+from ops.system import cgroups as limits
+from ops.system.cgroups import Consumption, Group, Limit
 
 NAME = "5ca1ab1e"
 VERSION_1 = {

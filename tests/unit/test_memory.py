@@ -4,7 +4,7 @@ import re
 
 import yaml
 
-from ops.folder import ROOT
+from ops import ROOT
 
 MYSQLD = 250  # megabytes of the server itself: a fresh one has 180
 TEMPORARY = ("sort_buffer_size", "join_buffer_size", "read_buffer_size", "read_rnd_buffer_size")

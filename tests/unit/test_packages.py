@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from ops import packages
-from ops.packages import PackagesError, Prefix, with_dependencies
+from ops.errors import OperatorError
+from ops.system import debian as packages
+from ops.system.debian import Prefix, with_dependencies
 
 SITES = [
     "http://deb.example/debian-security",
@@ -53,7 +54,7 @@ class Apt:
     def run(self, command: list[str], environment: dict[str, str] | None = None, folder: Path | None = None) -> str:
         self.commands.append(command)
         if self.fails_at and self.fails_at in command:
-            raise PackagesError("apt-get failed")
+            raise OperatorError("apt-get failed")
         if command[:2] == ["apt-get", "indextargets"]:
             return "\n".join(self.sites) + "\n"
         if "--print-uris" in command:
@@ -87,7 +88,7 @@ def silent(line: str) -> None:
 
 @pytest.mark.usefixtures("no_programs")
 def test_a_machine_without_apt_is_told_what_to_install(cache: Path) -> None:
-    with pytest.raises(PackagesError, match="no Debian or Ubuntu") as refused:
+    with pytest.raises(OperatorError, match="no Debian or Ubuntu") as refused:
         with_dependencies(["mysql-server-core", "mysql-client-core"], silent)
 
     assert "install mysql-server-core and mysql-client-core" in str(refused.value)
@@ -119,7 +120,7 @@ def test_the_mirror_is_the_first_of_debian_itself_that_apt_knows(apt: Apt) -> No
 def test_a_machine_without_a_debian_mirror_is_told_what_to_install(apt: Apt, cache: Path, sites: list[str]) -> None:
     apt.sites = sites
 
-    with pytest.raises(PackagesError, match="no Debian mirror") as refused:
+    with pytest.raises(OperatorError, match="no Debian mirror") as refused:
         with_dependencies(["mysql-server-core"], silent)
 
     assert "install mysql-server-core 8.4 or later" in str(refused.value)
@@ -130,7 +131,7 @@ def test_a_machine_without_a_debian_mirror_is_told_what_to_install(apt: Apt, cac
 def test_a_mirror_without_the_keys_to_check_it_is_not_used(apt: Apt, keyring: Path) -> None:
     keyring.unlink()
 
-    with pytest.raises(PackagesError, match="no Debian mirror"):
+    with pytest.raises(OperatorError, match="no Debian mirror"):
         packages._debian_mirror()
 
 
@@ -151,7 +152,7 @@ def test_different_packages_have_different_prefixes(apt: Apt) -> None:
 @pytest.mark.parametrize("fails_at", ["update", "--download-only", "dpkg-deb"])
 def test_what_was_interrupted_is_finished_the_next_time(apt: Apt, fails_at: str) -> None:
     apt.fails_at = fails_at
-    with pytest.raises(PackagesError):
+    with pytest.raises(OperatorError):
         with_dependencies(["nginx"], silent)
 
     apt.fails_at = ""
@@ -172,7 +173,7 @@ def test_apt_reads_sources_signed_by_debian_and_no_state_of_the_host(
     apt: Apt, cache: Path, keyring: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     apt.fails_at = "dpkg-deb"  # so that its configuration is still there
-    with pytest.raises(PackagesError):
+    with pytest.raises(OperatorError):
         with_dependencies(["nginx"], silent)
 
     (work,) = (cache / "rinha").glob("*.part")
@@ -208,7 +209,7 @@ def test_a_program_of_a_prefix_runs_with_its_own_loader_and_libraries(tmp_path: 
     ],
 )
 def test_a_program_that_fails_is_named_with_its_last_words(script: str, reason: str) -> None:
-    with pytest.raises(PackagesError) as failed:
+    with pytest.raises(OperatorError) as failed:
         packages._run(["sh", "-c", script])
 
     assert str(failed.value) == f"sh failed: {reason}; is there a network, and room on the disk?"
@@ -258,7 +259,7 @@ def test_as_a_command_it_tells_in_one_plain_line_why_it_cannot(
 ) -> None:
     def impossible(words: list[str], report: Callable[[str], None]) -> int:
         report("reading the package lists")
-        raise PackagesError("there is no network")
+        raise OperatorError("there is no network")
 
     monkeypatch.setattr(packages, "run_where_bjoern_builds", impossible)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.load import people
-from tests.load.people import Payload
+from bench import people
+from bench.people import Payload
 
 COUNT = 100_000
 

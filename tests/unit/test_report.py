@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ops import report
-from ops.report import Facts, Request, Run
+from bench import report
+from bench.report import Facts, Request, Run
 
-SAMPLES = Path(__file__).parents[1] / "load" / "samples"
+SAMPLES = Path(__file__).parent / "samples"
 START = 1_700_000_000_000
 RUN = Run(
     "3.9.5",

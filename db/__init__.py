@@ -1,1 +1,0 @@
-"""MySQL: schema, settings, and a server of our own."""

@@ -1,1 +1,0 @@
-"""nginx: configuration, and a server of our own."""

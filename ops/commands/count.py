@@ -1,0 +1,15 @@
+"""Show how many people there are."""
+
+import argparse
+
+from ops import client
+from ops.commands import options
+from service.person import OFFICIAL
+
+add_arguments = options.add_service
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the number."""
+    print(client.request(arguments.url, OFFICIAL.total))
+    return 0

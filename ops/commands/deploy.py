@@ -1,0 +1,145 @@
+"""Put the code as it is now into the running instances, one after the other."""
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from ops import ROOT
+from ops.commands import options
+from ops.console import report, say
+from ops.errors import OperatorError
+from ops.stack.data_directory import Folder
+from ops.system.processes import end_with_parent, kill_group, started_at
+from service.probe import is_serving
+
+PATIENCE = 30.0  # seconds until an instance must serve: what it has to finish before, and its start
+# What `up` hands to MySQL and nginx once, as it starts them.
+AT_START = ("db/my.cnf", "db/schema.sql", "db/start.sql", "lb/nginx.conf")
+
+
+class _Version:
+    """What starts an instance, or asks one whether it is ready: the words and settings of one that runs."""
+
+    def __init__(self, pid: int) -> None:
+        self.command: Sequence[str]
+        self.command, pairs = (
+            os.fsdecode(Path(f"/proc/{pid}/{name}").read_bytes()).split("\0")[:-1] for name in ("cmdline", "environ")
+        )
+        self.settings: Mapping[str, str] = dict(pair.split("=", 1) for pair in pairs)
+        self.workers = int(self.settings["WORKERS"])
+
+    def listening(self, socket: Path) -> dict[str, str]:
+        """Return the settings of an instance with one worker, on a socket."""
+        return {**self.settings, "LISTEN": f"unix:{socket}", "WORKERS": "1"}
+
+
+add_arguments = options.add_stack
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Deploy, and say what changed but counts only after the next start."""
+    late = deploy(options.folder(arguments), report)
+    report("")
+    say("the new version serves")
+    if late:
+        say(f"{', '.join(late)} changed too: that counts after ./rinha down and ./rinha up")
+    return 0
+
+
+def deploy(folder: Folder, report: Callable[[str], None]) -> list[str]:
+    """Restart each instance of a running stack while the others serve; return which changes count only after `up`.
+
+    The new version is first started beside them, on a socket that nobody asks. OperatorError tells of one
+    that does not become ready there, and nothing was restarted; or of an instance that does not serve
+    again, and those after it were left as they were.
+    """
+    folder.running()
+    with folder.locked("deploy.lock", f"another deployment is under way on {folder.path}; try again when it is over"):
+        state = folder.running()
+        # Not from the state, which leaves out what is about to be started again.
+        names = sorted(set(re.findall(r"/(api\d+)\.\d+\.sock", (folder.run / "nginx.conf").read_text())))
+        parts = [state.parts[name] for name in names if name in state.parts]
+        alive = [part.pid for part in parts if started_at(part.pid) == part.started_at]
+        if not alive:
+            raise OperatorError(f"no instance runs just now; ./rinha up is starting them anew, see {folder.log}")
+        version = _Version(alive[0])
+        if version.settings.get("PYTHONPATH") != str(ROOT):
+            raise OperatorError(f"this stack runs from {version.settings.get('PYTHONPATH')}; deploy it there")
+        report("trying the new version")
+        _try(folder, version)
+        sockets = {
+            name: [folder.run / f"{name}.{number + 1}.sock" for number in range(version.workers)] for name in names
+        }
+        # One that does not serve comes first: it is not needed to serve while the others restart.
+        order = sorted(names, key=lambda name: (all(map(_is_ready, sockets[name])), name))
+        for place, name in enumerate(order):
+            report(f"restarting {name}")
+            left = ", ".join(order[place + 1 :])
+            failure = f"{name} does not serve with the new version{left and f', and {left} was left as it was'}"
+            _restart(folder, name, lambda name=name: all(map(_is_ready, sockets[name])), failure)  # type: ignore[misc]
+    return [name for name in AT_START if (ROOT / name).stat().st_mtime > state.since]
+
+
+def _try(folder: Folder, version: _Version) -> None:
+    """Start an instance that has no clients, wait until it is ready, and end it."""
+    socket, log = folder.run / "trial.sock", folder.log / "trial.log"
+    with log.open("wb") as output:
+        trial = subprocess.Popen(
+            version.command, env=version.listening(socket), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            start_new_session=True, preexec_fn=end_with_parent,  # noqa: PLW1509 - this process has one thread
+        )  # fmt: skip
+
+    def is_ready() -> bool:
+        if trial.poll() is not None:
+            words = log.read_text(errors="replace").splitlines()[-1:]
+            raise OperatorError(f"the new version does not start, and nothing was restarted: {''.join(words)}")
+        return _is_ready(socket)
+
+    try:
+        _await(is_ready, f"the new version does not become ready, and nothing was restarted; see {log}")
+    finally:
+        trial.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            trial.wait(PATIENCE)
+        kill_group(trial.pid)
+        trial.wait()
+
+
+def _is_ready(socket: Path) -> bool:
+    """Ask the worker on a socket, as a container's health check does."""
+    return is_serving(f"unix:{socket}")
+
+
+def _restart(folder: Folder, name: str, is_ready: Callable[[], bool], failure: str) -> None:
+    """End an instance, which `up` starts again, and wait until it is ready."""
+    failure += f"; see {folder.log / name}.log"
+    before = folder.running().parts.get(name)
+    first = None
+    if before and started_at(before.pid) == before.started_at:
+        os.kill(before.pid, signal.SIGTERM)
+
+    def is_back() -> bool:
+        nonlocal first
+        now = folder.running().parts.get(name)
+        if now in (None, before):
+            return False
+        first = first or now
+        if now != first:  # it has died, and `up` has started it once more
+            raise OperatorError(failure)
+        return is_ready()
+
+    _await(is_back, failure)
+
+
+def _await(condition: Callable[[], bool], failure: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise OperatorError(failure)
+        time.sleep(0.05)

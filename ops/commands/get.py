@@ -1,0 +1,18 @@
+"""Show the person with an id."""
+
+import argparse
+
+from ops import client
+from ops.commands import options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the id, and the service."""
+    parser.add_argument("id")
+    options.add_service(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the person."""
+    client.show(client.request(arguments.url, client.person_path(arguments.id)), arguments.json)
+    return 0

@@ -1,0 +1,42 @@
+"""Options that several commands have."""
+
+import argparse
+from pathlib import Path
+
+from ops.stack.data_directory import Folder
+
+PORT = 9999
+
+
+def add_stack(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a stack of this machine."""
+    parser.add_argument("--port", type=port, default=PORT, help="the port of the stack (default: %(default)s)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the data folder (default: .rinha/PORT)")
+
+
+def folder(arguments: argparse.Namespace) -> Folder:
+    """Return the data folder that the options name."""
+    return Folder.chosen(arguments.data, arguments.port)
+
+
+def add_service(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a command that asks the service as any client does."""
+    parser.add_argument("--url", default=f"http://localhost:{PORT}", help="of the service (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="as the service answers")
+
+
+def port(text: str) -> int:
+    """Return the port number in `text`, as argparse wants it."""
+    return _between(text, 65535)
+
+
+def count(text: str) -> int:
+    """Return the number of instances or workers in `text`, as argparse wants it."""
+    return _between(text, 64)
+
+
+def _between(text: str, most: int) -> int:
+    number = int(text)
+    if not 1 <= number <= most:
+        raise argparse.ArgumentTypeError(f"must be from 1 to {most}")
+    return number

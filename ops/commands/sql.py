@@ -1,0 +1,25 @@
+"""Open the mysql client on the running database."""
+
+import argparse
+import os
+from typing import NoReturn
+
+from ops.commands import options
+from ops.console import report
+from ops.stack.mysql import Database
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the stack, and statements."""
+    options.add_stack(parser)
+    parser.add_argument("-e", "--execute", metavar="STATEMENTS", help="run these and leave")
+
+
+def run(arguments: argparse.Namespace) -> NoReturn:
+    """Become the mysql client."""
+    folder = options.folder(arguments)
+    folder.running()
+    command = [*Database.of(folder, report).client(), "--default-character-set=utf8mb4", "rinha"]
+    if arguments.execute is not None:
+        command += ["-e", arguments.execute]
+    os.execv(command[0], command)

@@ -1,0 +1,1 @@
+"""The running stack: MySQL, the API instances and nginx as processes of this machine."""
