@@ -49,32 +49,10 @@ if [ "$found" != "$wanted" ]; then
             shown=$SECONDS
         fi
     done
-    # Nobody writes from here to the change of places. A table that has triggers cannot change its database: those of
-    # the new one are made again below. Somebody may have been stored meanwhile, if MySQL was restarted in between.
-    gate=$(ask "SELECT COUNT(*) FROM information_schema.tables WHERE (table_schema, table_name) = ('rinha', 'contagem')")
-    if [ "$gate" = 1 ]; then
-        lock_gate=", rinha.contagem WRITE" rename_gate="rinha.contagem TO rinha_nova.contagem_antiga,"
-        drop_check="ALTER TABLE rinha.pessoas DROP CHECK portao;" # its name can be in a database once
-    fi
-    ask "LOCK TABLES rinha.pessoas WRITE, rinha_nova.pessoas WRITE, rinha_nova.contagem WRITE${lock_gate-};
-         SET @same = (SELECT COUNT(*) FROM rinha.pessoas) = (SELECT pessoas FROM rinha_nova.contagem);
-         SET @next = IF(@same, 'DO 0', 'people were stored meanwhile');
-         PREPARE next FROM @next;
-         DROP TRIGGER IF EXISTS rinha.depois_de_inserir;
-         DROP TRIGGER IF EXISTS rinha.depois_de_mudar;
-         DROP TRIGGER IF EXISTS rinha.depois_de_apagar;
-         DROP TRIGGER IF EXISTS rinha.antes_de_mudar;
-         DROP TRIGGER IF EXISTS rinha.antes_de_inserir;
-         DROP TRIGGER rinha_nova.antes_de_inserir;
-         DROP TRIGGER rinha_nova.antes_de_mudar;
-         DROP TRIGGER rinha_nova.depois_de_inserir;
-         DROP TRIGGER rinha_nova.depois_de_mudar;
-         DROP TRIGGER rinha_nova.depois_de_apagar;
-         ${drop_check-}
-         RENAME TABLE ${rename_gate-} rinha.pessoas TO rinha_nova.antiga, rinha_nova.pessoas TO rinha.pessoas,
-                      rinha_nova.contagem TO rinha.contagem" || {
-        copied=$(ask "SELECT pessoas = (SELECT COUNT(*) FROM rinha.pessoas) FROM rinha_nova.contagem")
-        [ "$copied" = 0 ] || exit 1
+    # Somebody may have been stored meanwhile, if MySQL was restarted in between: then it fails.
+    sql < "$(dirname "$0")/upgrade.sql" || {
+        complete=$(ask "SELECT pessoas = (SELECT COUNT(*) FROM rinha.pessoas) FROM rinha_nova.contagem")
+        [ "$complete" = 0 ] || exit 1
         echo "people were stored while they were copied: starting over"
         ask "DROP DATABASE rinha_nova"
         exec bash "$0" "$@"

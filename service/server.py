@@ -14,8 +14,9 @@ from typing import Any, NoReturn
 
 import bjoern
 
+from service.backoff import Backoff
+
 BACKLOG = 4096  # connections that may wait; the kernel's somaxconn is the other bound
-STABLE = 5.0  # seconds after which a worker's death is an accident, not a failure to start
 LONGEST_PAUSE = 5.0  # seconds between two tries to start a worker that does not stay up
 
 _PR_SET_PDEATHSIG = 1
@@ -37,8 +38,7 @@ class Supervisor:
         self._make_app = make_app
         self._shutdown_timeout = shutdown_timeout
         self._workers: dict[int, tuple[int, float]] = {}  # number and time of start, by process id
-        self._pause = 0.0
-        self._start_after = 0.0
+        self._backoff = Backoff(LONGEST_PAUSE)
         self._bound = {address: _bind(address) for address in dict.fromkeys(addresses)}
         paths = [address.removeprefix("unix:") for address in addresses if address.startswith("unix:")]
         self._files = {path: os.stat(path) for path in paths}
@@ -49,10 +49,10 @@ class Supervisor:
         log.info("serving on %s with %d workers", ", ".join(self._bound), len(self._addresses))
         while True:
             missing = set(range(len(self._addresses))) - {number for number, _ in self._workers.values()}
-            if time.monotonic() >= self._start_after:
+            if not self._backoff.remaining():
                 for number in missing:
                     self._start(number, self._bound[self._addresses[number]])
-            wait = max(self._start_after - time.monotonic(), 0.01) if missing else 60.0
+            wait = max(self._backoff.remaining(), 0.01) if missing else 60.0
             arrived = signal.sigtimedwait(_AWAITED, wait)
             if arrived and arrived.si_signo != signal.SIGCHLD:
                 break
@@ -75,10 +75,8 @@ class Supervisor:
             if os.waitpid(pid, os.WNOHANG) == (0, 0):
                 continue
             del self._workers[pid]
-            now = time.monotonic()
-            self._pause = 0.0 if now - started > STABLE else min(max(self._pause * 2, 0.1), LONGEST_PAUSE)
-            self._start_after = now + self._pause
-            log.warning("worker %d died; the next starts in %.1f s", pid, self._pause)
+            pause = self._backoff.record_death(time.monotonic() - started)
+            log.warning("worker %d died; the next starts in %.1f s", pid, pause)
 
     def _drain(self) -> None:
         log.info("stopping")

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import re
 import signal
 import subprocess
 import time
@@ -14,7 +13,7 @@ from ops import ROOT
 from ops.commands import options
 from ops.console import report, say
 from ops.errors import OperatorError
-from ops.stack.data_directory import Folder
+from ops.stack.data_directory import Folder, instance_names, worker_sockets
 from ops.system.processes import end_with_parent, kill_group, started_at
 from service.probe import is_serving
 
@@ -32,7 +31,6 @@ class _Version:
             os.fsdecode(Path(f"/proc/{pid}/{name}").read_bytes()).split("\0")[:-1] for name in ("cmdline", "environ")
         )
         self.settings: Mapping[str, str] = dict(pair.split("=", 1) for pair in pairs)
-        self.workers = int(self.settings["WORKERS"])
 
     def listening(self, socket: Path) -> dict[str, str]:
         """Return the settings of an instance with one worker, on a socket."""
@@ -62,8 +60,7 @@ def deploy(folder: Folder, report: Callable[[str], None]) -> list[str]:
     folder.running()
     with folder.locked("deploy.lock", f"another deployment is under way on {folder.path}; try again when it is over"):
         state = folder.running()
-        # Not from the state, which leaves out what is about to be started again.
-        names = sorted(set(re.findall(r"/(api\d+)\.\d+\.sock", (folder.run / "nginx.conf").read_text())))
+        names = instance_names(state.instances)  # the parts leave out what is about to be started again
         parts = [state.parts[name] for name in names if name in state.parts]
         alive = [part.pid for part in parts if started_at(part.pid) == part.started_at]
         if not alive:
@@ -73,9 +70,7 @@ def deploy(folder: Folder, report: Callable[[str], None]) -> list[str]:
             raise OperatorError(f"this stack runs from {version.settings.get('PYTHONPATH')}; deploy it there")
         report("trying the new version")
         _try(folder, version)
-        sockets = {
-            name: [folder.run / f"{name}.{number + 1}.sock" for number in range(version.workers)] for name in names
-        }
+        sockets = {name: worker_sockets(folder.run, name, state.workers) for name in names}
         # One that does not serve comes first: it is not needed to serve while the others restart.
         order = sorted(names, key=lambda name: (all(map(_is_ready, sockets[name])), name))
         for place, name in enumerate(order):

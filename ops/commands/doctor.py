@@ -20,7 +20,6 @@ from ops.commands import options
 from ops.console import report
 from ops.stack.data_directory import Folder, State
 from ops.stack.mysql import OLDEST, SCHEMA, connect_as_root
-from ops.stack.supervisor import RESERVE
 from ops.system.processes import started_at
 
 NEWEST = 50_000  # people whose place in the full-text index is looked at, unless all are
@@ -88,7 +87,7 @@ def doctor(folder: Folder, everybody: bool, heal: bool, progress: Progress) -> I
             cursor = connection.cursor()
             yield _versions(cursor)
             yield _settings(cursor)
-            yield _limits(cursor, folder, state)
+            yield _limits(cursor, state)
             yield _schema(cursor)
             yield _count(cursor, heal)
             yield _index(cursor, everybody, heal, progress)
@@ -110,9 +109,9 @@ def _components(folder: Folder, state: State) -> Finding:
 def _disk(folder: Folder) -> Finding:
     free = shutil.disk_usage(folder.path).free
     used = sum(file.stat().st_size for file in (folder.path / "mysql/rinha").glob("*") if file.is_file())
-    seen = f"{free >> 20:,} MB free; {RESERVE >> 20} MB are the reserve, and the tables have {used >> 20:,} MB"
-    well = free > used + RESERVE
-    return Finding("disk", well, seen, "free some: to make the tables anew takes as much room as they have")
+    low = (folder.path / "index.suspect").exists()
+    seen = f"{free >> 20:,} MB free; the tables have {used >> 20:,} MB{', and the reserve is used' if low else ''}"
+    return Finding("disk", free > used and not low, seen, "free some: the tables may need as much room again")
 
 
 def _versions(cursor: Cursor) -> Finding:
@@ -145,8 +144,8 @@ def _meaning(value: str) -> str:
     return _MEANING.get(value.upper(), value)
 
 
-def _limits(cursor: Cursor, folder: Folder, state: State) -> Finding:
-    workers = len(list(folder.run.glob("api*.*.sock")))
+def _limits(cursor: Cursor, state: State) -> Finding:
+    workers = state.instances * state.workers
     (connections,) = _ask(cursor, "SELECT @@GLOBAL.max_connections")[0]
     limits = ""
     with suppress(OSError, KeyError):  # nginx does not run, as another finding says

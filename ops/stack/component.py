@@ -1,17 +1,17 @@
 """A part of the stack: a process in a group of its own, started again whenever it dies."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ops.console import say
-from ops.system.cgroups import ControlGroups
 from ops.system.processes import end_with_parent, kill_group
+from service.backoff import Backoff
 
-STABLE = 10.0  # seconds after which a part's death is an accident, not a failure to start
 LONGEST_PAUSE = 10.0  # seconds between two tries to start a part that does not stay up
 STOP_TIMEOUT = 30.0  # seconds a part has to end after SIGTERM; MySQL writes its buffers back
 AWAITED = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP}
@@ -25,23 +25,23 @@ class Supervised:
         name: str,
         command: Sequence[str],
         environment: Mapping[str, str],
-        log: Path,
-        groups: ControlGroups | None,
+        log: Path | None,
+        join: Callable[[], None] = lambda: None,
     ) -> None:
+        """Append what it writes to the file `log`, or let it write where we do; `join` puts it into a control group."""
         self.name = name
-        self._groups = groups
+        self._join = join
         self.process: subprocess.Popen[bytes] | None = None
         self.restarts = 0
         self._command = command
         self._environment = environment
         self._log = log
-        self._pause = 0.0
-        self._start_after = 0.0
+        self._backoff = Backoff(LONGEST_PAUSE)
         self._started = 0.0
 
     def start(self) -> None:
         """Start the process."""
-        with (self._log / f"{self.name}.log").open("ab") as output:
+        with self._log.open("ab") if self._log else contextlib.nullcontext() as output:
             self.process = subprocess.Popen(
                 self._command,
                 env={**os.environ, **self._environment},
@@ -56,8 +56,7 @@ class Supervised:
     def _prepare(self) -> None:
         end_with_parent()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, AWAITED)
-        if self._groups:
-            self._groups.join(self.name)
+        self._join()
 
     def is_alive(self) -> bool:
         """Tell whether the process runs."""
@@ -67,14 +66,12 @@ class Supervised:
         """Start the process again if it has died and its pause is over; tell whether it was started."""
         if self.process and self.process.poll() is not None:
             kill_group(self.process.pid)  # nginx's workers outlive a killed master, and hold its port
-            lived = time.monotonic() - self._started
-            self._pause = 0.1 if lived > STABLE else min(max(self._pause * 2, 0.1), LONGEST_PAUSE)
-            self._start_after = time.monotonic() + self._pause
+            pause = self._backoff.record_death(time.monotonic() - self._started)
             ending = _ending(self.process.returncode)
             ended = "died" if self.process.returncode else "ended"
-            say(f"{self.name} {ended} ({ending}); starting it again in {self._pause:.1f} s")
+            say(f"{self.name} {ended} ({ending}); starting it again in {pause:.1f} s")
             self.process = None
-        if self.process or time.monotonic() < self._start_after:
+        if self.process or self._backoff.remaining():
             return False
         self.start()
         self.restarts += 1

@@ -28,13 +28,28 @@ class Part(NamedTuple):
 
 
 class State(NamedTuple):
-    """A running stack: its own process id, its port, since when (seconds since the epoch), its parts."""
+    """A running stack: its own process id, its port, since when (seconds since the epoch), its parts.
+
+    There are so many API instances, each with so many workers.
+    """
 
     pid: int
     port: int
     since: float
     ready: bool
+    instances: int
+    workers: int
     parts: dict[str, Part]
+
+
+def instance_names(instances: int) -> list[str]:
+    """Return the names of the API instances."""
+    return [f"api{number}" for number in range(1, instances + 1)]
+
+
+def worker_sockets(run: Path, instance: str, workers: int) -> list[Path]:
+    """Return where the workers of an instance listen."""
+    return [run / f"{instance}.{number}.sock" for number in range(1, workers + 1)]
 
 
 class Folder:

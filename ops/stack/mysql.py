@@ -1,6 +1,5 @@
 """A MySQL server of our own: found or unpacked, initialised, and the words that start it."""
 
-import contextlib
 import os
 import re
 import secrets
@@ -145,9 +144,8 @@ class Database:
         if not self.password_file.exists():
             self.password_file.touch(mode=0o600)
             self.password_file.write_text(secrets.token_hex(16))
-        account = (HERE / "account.sql").read_text().replace("@password@", self.password_file.read_text())
-        schema = SCHEMA.read_text()
-        said = self._sql(f"CREATE DATABASE IF NOT EXISTS rinha; USE rinha;\n{schema}{account}")
+        account = f"SET @password = '{self.password_file.read_text()}';\n{(HERE / 'account.sql').read_text()}"
+        said = self._sql(f"CREATE DATABASE IF NOT EXISTS rinha; USE rinha;\n{SCHEMA.read_text()}{account}")
         if said.returncode:
             raise OperatorError(f"the schema cannot be created: {said.stderr.strip()}")
         self._marker.unlink()
@@ -175,23 +173,18 @@ class Database:
         if upgrade.returncode:
             raise OperatorError(f"the schema cannot be brought up to date: {line.strip()}; see {log}")
 
-    def refuse_writes(self) -> None:
-        """Make the running server, if it answers, refuse whatever changes data until it is restarted; root may."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._sql("SET GLOBAL read_only = ON", timeout=5)
-
-    def start_rebuild(self) -> subprocess.Popen[bytes]:
-        """Start to make the table and its indexes anew; whatever changes data is refused until that has succeeded."""
-        statements = "SET GLOBAL read_only = ON; ALTER TABLE rinha.pessoas FORCE; SET GLOBAL read_only = OFF"
-        return subprocess.Popen([*self.client(), "-e", statements], stdin=subprocess.DEVNULL)
+    def reserve_command(self) -> list[str]:
+        """Return the words that keep a reserve of disk beside the running server."""
+        mark = self._folder / "index.suspect"
+        return ["bash", str(HERE / "reserve.sh"), str(self._folder), str(mark), *self.client()]
 
     @property
     def _marker(self) -> Path:
         """Exists from before the initialisation until the account is there: a kill in between starts over."""
         return self._folder / "mysql.unfinished"
 
-    def _sql(self, statements: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self.client(), input=statements, capture_output=True, text=True, timeout=timeout)
+    def _sql(self, statements: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.client(), input=statements, capture_output=True, text=True)
 
 
 def _with_parent_and_signals() -> None:

@@ -1,7 +1,6 @@
-"""An nginx of our own: found or unpacked, its configuration rendered, and the words that start it."""
+"""An nginx of our own: found or unpacked, its configuration written, and the words that start it."""
 
 import os
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,42 +19,47 @@ def find(report: Callable[[str], None]) -> list[str]:
     return [nginx] if nginx else with_dependencies(["nginx"], report).command("usr/sbin/nginx")
 
 
-def render(port: int, instances: Sequence[Sequence[Path]], run: Path) -> str:
-    """Return the configuration for a host: listening on `port`, files in `run`, each instance at its sockets."""
-    text = CONFIGURATION.read_text()
-    for lane, sockets in zip(LANES, _lanes(instances), strict=True):
-        start = text.index(f"upstream {lane} {{")
-        lines = list(re.finditer(r" +server unix:\S+ (.+;)\n", text[start : text.index("}", start)]))
-        first, other = lines[0][1], re.sub(r"max_conns=\d+", f"max_conns={WAITING // len(sockets[-1])}", lines[-1][1])
-        if len(sockets) == 1:  # nobody is there for what the first have no time for: it waits for them
-            first = other.replace(" backup", "")
-        chosen = [(socket, options) for some, options in zip(sockets, (first, other), strict=False) for socket in some]
-        servers = "".join(f"        server unix:{socket} {options}\n" for socket, options in chosen)
-        text = text[: start + lines[0].start()] + servers + text[start + lines[-1].end() :]
-    for found, replacement in (
-        (" /tmp/", f" {run}/"),
-        ("listen 9999 ", f"listen {port} "),
-        ("/dev/stderr", f"{run}/log/nginx-error.log"),
-        ("/dev/stdout", f"{run}/log/nginx-access.log"),
-    ):
-        if found not in text:
-            raise ValueError(f"{CONFIGURATION} has no {found.strip()!r} to replace")
-        text = text.replace(found, replacement)
-    # Started by root, nginx would give its workers to a user who may not enter our folders.
-    return ("user root;\n" if os.geteuid() == 0 else "") + text
+def write_configuration(folder: Path, port: int, instances: Sequence[Sequence[Path]], log: Path) -> Path:
+    """Write a copy of nginx.conf to a folder, and beside it the files that it includes; return its path.
+
+    nginx listens on `port`, reaches each of the `instances` at its sockets, and writes its logs to the folder `log`.
+    """
+    folder.mkdir(exist_ok=True)
+    for name, text in pieces(port, instances, f"{log}/nginx-error.log", f"{log}/nginx-access.log").items():
+        (folder / name).write_text(text)
+    return Path(shutil.copy(CONFIGURATION, folder))
 
 
-def _lanes(instances: Sequence[Sequence[Path]]) -> list[list[list[Path]]]:
-    """Return the sockets of each lane: those that are asked first, and then the others if there are any.
+def pieces(port: int, instances: Sequence[Sequence[Path]], error_log: str, access_log: str) -> dict[str, str]:
+    """Return the text of each file that nginx.conf includes, by its name."""
+    lanes = {f"{lane}.conf": _servers(*groups) for lane, groups in zip(LANES, _lanes(instances), strict=True)}
+    return lanes | {
+        "listen.conf": f"listen {port} backlog=4096 sndbuf=32k;\n",
+        "logs.conf": f"error_log {error_log} warn;\naccess_log {access_log} json buffer=64k flush=1s;\n",
+    }
+
+
+def _servers(first: Sequence[Path], others: Sequence[Path]) -> str:
+    """Return the servers of an upstream: nginx asks the first while they are idle, and otherwise the others."""
+    waiting = f"max_fails=0 max_conns={WAITING // len(others or first)}"
+    if not others:  # nobody is there for what the first have no time for: it waits for them
+        return "".join(f"server unix:{socket} {waiting};\n" for socket in first)
+    lines = [f"server unix:{socket} max_fails=0 max_conns=1;\n" for socket in first]
+    return "".join([*lines, *(f"server unix:{socket} {waiting} backup;\n" for socket in others)])
+
+
+def _lanes(instances: Sequence[Sequence[Path]]) -> list[tuple[list[Path], list[Path]]]:
+    """Return the sockets of each lane: those that are asked first, and the others.
 
     The later half of each instance's processes is for searches; an instance's only process is for all.
     """
     half = (max(map(len, instances)) + 1) // 2
     lanes = [[sockets[:half] for sockets in instances], [sockets[half:] or sockets for sockets in instances]]
-    groups = [([some[0] for some in lane], [socket for some in lane for socket in some[1:]]) for lane in lanes]
-    return [[group for group in pair if group] for pair in groups]
+    return [([some[0] for some in lane], [socket for some in lane for socket in some[1:]]) for lane in lanes]
 
 
-def command(nginx: Sequence[str], configuration: Path) -> list[str]:
-    """Return the words that start nginx in the foreground."""
-    return [*nginx, "-e", "stderr", "-c", str(configuration), "-g", "daemon off;"]
+def command(nginx: Sequence[str], configuration: Path, prefix: Path) -> list[str]:
+    """Return the words that start nginx in the foreground, with its own files in the folder `prefix`."""
+    # Started by root, nginx would give its workers to a user who may not enter our folders.
+    user = "user root; " if os.geteuid() == 0 else ""
+    return [*nginx, "-e", "stderr", "-p", f"{prefix}/", "-c", str(configuration), "-g", f"{user}daemon off;"]

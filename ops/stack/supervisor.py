@@ -2,12 +2,11 @@
 
 import contextlib
 import os
-import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import ops.stack.mysql
 import ops.stack.nginx
@@ -15,12 +14,10 @@ from ops import ROOT
 from ops.console import say
 from ops.errors import OperatorError
 from ops.stack.component import AWAITED, STOP_TIMEOUT, Supervised
-from ops.stack.data_directory import Folder, Part, State
+from ops.stack.data_directory import Folder, Part, State, instance_names, worker_sockets
 from ops.system.cgroups import ControlGroups, Limit
 from ops.system.ports import answers, check_port
 from ops.system.processes import kill_group, members, started_at, usage
-
-RESERVE = 256 << 20  # bytes of disk that people do not get: MySQL's full-text cache, written out, is a third of it
 
 
 class _Stopped(Exception):
@@ -40,9 +37,6 @@ class Stack:
         self._limits = limits
         self._groups = ControlGroups(os.getpid()) if limits else None
         self._parts: list[Supervised] = []
-        self._database: ops.stack.mysql.Database | None = None
-        self._index_is_suspect = False
-        self._rebuild: subprocess.Popen[bytes] | None = None
         self._since = time.time()
         self._ready = False
         self._state_is_written = False
@@ -57,7 +51,7 @@ class Stack:
             say(f"listening on {address}; Ctrl-C stops it, {self._folder.path} keeps the data")
             self._keep(report)
         except _Stopped:
-            self._spare_disk()
+            pass
         finally:
             report("stopping")
             # From the outside in: nobody is served by a part whose own servant is gone.
@@ -76,20 +70,21 @@ class Stack:
         check_port(self._port)
         if self._groups and self._limits:
             self._groups.make(self._limits)
-        database = self._database = ops.stack.mysql.Database.of(folder, report)
+        database = ops.stack.mysql.Database.of(folder, report)
         database.forget_killed()
         nginx = ops.stack.nginx.find(report)
         _check_stop()
         database.initialise(report)
         report("starting MySQL")
-        mysql = self._add("mysql", database.command(self._instances * self._workers), {})
+        mysql = self._add("mysql", database.command(self._instances * self._workers))
 
         def is_starting() -> bool:
             _check_stop()
             return mysql.is_alive()
 
         database.prepare(is_starting, report)
-        instances = [f"api{number}" for number in range(1, self._instances + 1)]
+        self._add("reserve", database.reserve_command())
+        instances = instance_names(self._instances)
         for instance in instances:
             environment = {
                 "PYTHONPATH": str(ROOT),
@@ -99,12 +94,9 @@ class Stack:
                 "DB_PASSWORD_FILE": str(database.password_file),
             }
             self._add(instance, [sys.executable, "-P", "-m", "service"], environment)
-        configuration = run / "nginx.conf"
-        sockets = [
-            [run / f"{instance}.{number}.sock" for number in range(1, self._workers + 1)] for instance in instances
-        ]
-        configuration.write_text(ops.stack.nginx.render(self._port, sockets, run))
-        self._add("nginx", ops.stack.nginx.command(nginx, configuration), {})
+        sockets = [worker_sockets(run, instance, self._workers) for instance in instances]
+        configuration = ops.stack.nginx.write_configuration(run / "nginx", self._port, sockets, run / "log")
+        self._add("nginx", ops.stack.nginx.command(nginx, configuration, run))
         report("waiting for the API")
         deadline = time.monotonic() + 30
         while not answers(self._port):
@@ -118,8 +110,15 @@ class Stack:
         self._ready = True
         self._write_state()
 
-    def _add(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> Supervised:
-        part = Supervised(name, command, environment, self._folder.log, self._groups)
+    def _add(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Supervised:
+        group = "mysql" if name == "reserve" else name  # as in the container
+        part = Supervised(
+            name,
+            command,
+            environment or {},
+            None if name == "reserve" else self._folder.log / f"{name}.log",
+            partial(self._groups.join, group) if self._groups else lambda: None,
+        )
         part.start()
         self._parts.append(part)
         self._write_state()
@@ -129,7 +128,6 @@ class Stack:
         while True:
             _check_stop(wait=1.0)
             self._keep_once()
-            self._spare_disk()
             if sys.stdout.isatty():
                 report(self._line())
 
@@ -140,30 +138,6 @@ class Stack:
             with contextlib.suppress(OSError):  # a full disk must not end what runs on it
                 self._write_state()
 
-    def _spare_disk(self) -> None:
-        """Let nobody be stored while the disk is nearly full; then make the full-text index anew.
-
-        A write of InnoDB's full-text cache that fails is taken for done by the next one, and search
-        would never again find the people in it.
-        """
-        free, mark = shutil.disk_usage(self._folder.path).free, self._folder.path / "index.suspect"
-        if not self._database or (self._rebuild and self._rebuild.poll() is None):
-            return
-        if free < RESERVE:
-            if not self._index_is_suspect:
-                say("less than 256 MB are left on the disk; nobody is stored until there is more")
-            self._index_is_suspect, self._rebuild = True, None
-            with contextlib.suppress(OSError):
-                mark.touch()  # should this process be killed
-            self._database.refuse_writes()  # each time, as it may have been restarted
-        elif self._rebuild and self._rebuild.returncode == 0:
-            say("there is room on the disk again, and the full-text index is whole")
-            self._index_is_suspect = False
-            mark.unlink(missing_ok=True)
-            self._rebuild = None
-        elif (self._index_is_suspect or mark.exists()) and free > RESERVE * 9 // 8:
-            self._rebuild = self._database.start_rebuild()
-
     def _line(self) -> str:
         used = [f"{part.name} {usage(part.process.pid).memory >> 20} MB" for part in self._parts if part.process]
         restarts = sum(part.restarts for part in self._parts)
@@ -173,7 +147,9 @@ class Stack:
         parts = {
             part.name: Part(part.process.pid, started_at(part.process.pid)) for part in self._parts if part.process
         }
-        self._folder.write_state(State(os.getpid(), self._port, self._since, self._ready, parts))
+        self._folder.write_state(
+            State(os.getpid(), self._port, self._since, self._ready, self._instances, self._workers, parts)
+        )
         self._state_is_written = True
 
 

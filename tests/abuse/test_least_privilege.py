@@ -110,30 +110,37 @@ def test_the_password_is_in_one_file_and_in_no_process_list_environment_or_log(s
     password = (stack.data / "db_password").read_bytes()
     assert len(password) == 32
     assert (stack.data / "db_password").stat().st_mode & 0o777 == 0o600
-    assert set(processes(stack).values()) == {"up", "mysql", "api1", "api2", "nginx"}
+    assert set(processes(stack).values()) == {"up", "mysql", "reserve", "api1", "api2", "nginx"}
     for pid, part in processes(stack).items():
         for file in ("cmdline", "environ"):
             assert password not in Path(f"/proc/{pid}/{file}").read_bytes(), f"{part}: {file}"
     texts = [path for path in stack.data.rglob("*") if path.is_file() and "mysql" not in path.parts]
-    assert {path.name for path in texts} >= {"up.log", "api1.log", "mysql.log", "nginx-access.log", "nginx.conf"}
+    assert {path.name for path in texts} >= {
+        "up.log",
+        "api1.log",
+        "mysql.log",
+        "nginx-access.log",
+        "nginx.conf",
+        "people.conf",
+    }
     assert [path.name for path in texts if password in path.read_bytes()] == ["db_password"]
 
 
 def test_the_database_of_the_containers_gets_the_password_by_no_argument(tmp_path: Path) -> None:
     """As everybody on the host may read the arguments of a container's processes."""
     arguments, statements = tmp_path / "arguments", tmp_path / "statements"
-    for name in ("sed", "mysql"):
+    for name in ("cat", "mysql"):
         stand_in = tmp_path / name
-        real = shutil.which(name) if name == "sed" else f"tee {statements}"
+        real = shutil.which(name) if name == "cat" else f"tee {statements}"
         stand_in.write_text(
-            f'#!/bin/sh\nprintf "%s\\n" "$@" >> {arguments}\nexec {real} {"$@" if name == "sed" else ""}\n'
+            f'#!/bin/sh\nprintf "%s\\n" "$@" >> {arguments}\nexec {real} {"$@" if name == "cat" else ""}\n'
         )
         stand_in.chmod(0o755)
     (tmp_path / "password").write_text("5ec3e7")
     script = (
         (ROOT / "db/account.sh")
         .read_text()
-        .replace("/docker-entrypoint-initdb.d/account.template", str(ROOT / "db/account.sql"))
+        .replace("/db/account.sql", str(ROOT / "db/account.sql"))
     )
 
     subprocess.run(
@@ -143,7 +150,7 @@ def test_the_database_of_the_containers_gets_the_password_by_no_argument(tmp_pat
         check=True,
     )  # fmt: skip
 
-    assert statements.read_text() == (ROOT / "db/account.sql").read_text().replace("@password@", "5ec3e7")
+    assert statements.read_text() == "SET @password = '5ec3e7';\n" + (ROOT / "db/account.sql").read_text()
     assert "--user=root" in arguments.read_text()
     assert not re.search("5ec3e7|r007", arguments.read_text())
 

@@ -304,7 +304,7 @@ def test_data_of_an_older_release_are_brought_up_to_date(containers: Containers)
 
 
 def test_mysql_runs_the_statements_of_its_start(containers: Containers) -> None:
-    assert containers.query("SELECT @@init_file").strip() == "/start.sql"
+    assert containers.query("SELECT @@init_file").strip() == "/db/start.sql"
 
 
 def test_people_outlive_down_and_up(containers: Containers) -> None:

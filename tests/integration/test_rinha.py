@@ -184,6 +184,7 @@ def test_status_as_json_tells_of_the_stack_and_its_parts(stack: RunningStack) ->
     assert known["rows"] == int(stack.wire.ask("GET", "/contagem-pessoas").body) > 0
     assert known["uptime_seconds"] >= 0
     assert known["pid"] in holders(stack.data)
+    assert known["parts"].pop("reserve")["processes"] >= 1  # it waits by a process of a second
     assert {name: part["processes"] for name, part in known["parts"].items()} == {
         "mysql": 1,
         "api1": 5,
@@ -203,7 +204,7 @@ def test_status_shows_a_table(stack: RunningStack) -> None:
 
     assert said.returncode == 0, said.stderr
     assert re.fullmatch(rf"http://localhost:{stack.port}  up \d+ s  [\d,]+ rows", first)
-    assert [row.split()[0] for row in rows] == ["mysql", "api1", "api2", "nginx"]
+    assert [row.split()[0] for row in rows] == ["mysql", "reserve", "api1", "api2", "nginx"]
     assert all(re.fullmatch(r"\w+ +\d+ +\d+ +\d+ MB +\d+\.\d s", row) for row in rows)
 
 
@@ -325,7 +326,9 @@ def test_commands_do_not_take_a_killed_stack_for_a_running_one(tmp_path: Path) -
     with subprocess.Popen(["true"]) as ended:
         ended.wait(LONG)
     (tmp_path / "state.json").write_text(
-        json.dumps({"pid": ended.pid, "port": 1, "since": 1.0, "ready": True, "parts": {}})
+        json.dumps(
+            {"pid": ended.pid, "port": 1, "since": 1.0, "ready": True, "instances": 2, "workers": 4, "parts": {}}
+        )
     )
     with data.locked():
         check_refused(rinha("down", "--data", str(tmp_path)), str(tmp_path))
@@ -333,7 +336,7 @@ def test_commands_do_not_take_a_killed_stack_for_a_running_one(tmp_path: Path) -
 
 LOOK = """
 import pathlib, sys
-from ops.folder import Folder
+from ops.stack.data_directory import Folder
 print("looking", flush=True)
 while True:
     Folder(pathlib.Path(sys.argv[1])).is_locked()

@@ -1,24 +1,28 @@
-"""Which processes nginx is told of, and how, by the configuration that is rendered for a host."""
+"""Which processes nginx is told of, and how, by the files that its configuration includes."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-import ops.stack.nginx
+from ops import ROOT
+from ops.stack.nginx import LANES, pieces
 
-RUN = Path("/run/here")
+
+def _pieces(instances: int, workers: int) -> dict[str, str]:
+    sockets = [
+        [Path(f"/run/rinha/api{one}.{number}.sock") for number in range(1, workers + 1)]
+        for one in range(1, instances + 1)
+    ]
+    return pieces(9999, sockets, "/dev/stderr", "/dev/stdout")
 
 
 def _servers(instances: int, workers: int) -> dict[str, dict[str, str]]:
     """Return the options of each process in each lane."""
-    sockets = [[RUN / f"api{one}.{number}.sock" for number in range(1, workers + 1)] for one in range(1, instances + 1)]
-    text = ops.stack.nginx.render(9999, sockets, RUN)
-    lanes = {lane: re.search(f"upstream {lane} {{(.+?)}}", text, re.DOTALL) for lane in ops.stack.nginx.LANES}
+    texts = _pieces(instances, workers)
     return {
-        lane: dict(re.findall(r"^ +server unix:/run/here/(\S+)\.sock max_fails=0 (.+);$", block[1], re.MULTILINE))
-        for lane, block in lanes.items()
-        if block
+        lane: dict(re.findall(r"^server unix:/run/rinha/(\S+)\.sock max_fails=0 (.+);$", texts[f"{lane}.conf"], re.M))
+        for lane in LANES
     }
 
 
@@ -41,13 +45,9 @@ def test_no_process_serves_searches_and_anything_else(workers: int) -> None:
     assert len(lanes["people"]) + len(lanes["searches"]) == 2 * workers
 
 
-def test_what_is_rendered_for_the_processes_of_compose_is_what_compose_mounts() -> None:
-    mounted = {
-        lane: dict(re.findall(r"^ +server unix:/run/rinha/(\S+)\.sock max_fails=0 (.+);$", block, re.MULTILINE))
-        for lane, block in re.findall(r"upstream (\w+) {(.+?)}", ops.stack.nginx.CONFIGURATION.read_text(), re.DOTALL)
-    }
-
-    assert mounted == _servers(2, 4)
+@pytest.mark.parametrize(("name", "text"), _pieces(2, 4).items())
+def test_what_compose_mounts_is_what_is_written_for_its_processes(name: str, text: str) -> None:
+    assert (ROOT / "lb" / name).read_text() == text
 
 
 @pytest.mark.parametrize("instances", [1, 2])

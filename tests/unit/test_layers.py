@@ -13,6 +13,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "config": set(),
     "probe": set(),
+    "backoff": set(),
     "document": {"errors"},
     "person": {"errors"},
     "database": {"config", "errors"},
@@ -24,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": {"config", "database", "errors", "finder", "person", "search"},
     "resources": {"document", "errors", "person", "store"},
     "app": {"errors", "person", "resources", "store"},
-    "server": set(),
+    "server": {"backoff"},
     "__main__": {"app", "config", "probe", "server", "store"},
 }
 
