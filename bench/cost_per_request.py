@@ -22,7 +22,7 @@ from ops.stack.data_directory import Folder
 from ops.system.processes import members
 from service.document import read_object
 from service.errors import NicknameTaken
-from service.person import OFFICIAL, Person, id_text, parse_person
+from service.person import OFFICIAL, Person, format_id, parse_person
 from service.store import PeopleStore
 
 Act = Callable[[int], object]
@@ -75,7 +75,7 @@ def _acts(folder: Folder, count: int) -> Iterator[tuple[str, Act]]:
     yield "the store gets a person", lambda n: store.get(people[n].id)
     yield "the store searches, four letters or more", lambda n: store.search(long_terms[n])
     yield "POST /pessoas", lambda n: ask(front, "POST", "/pessoas", others[n].body.encode())
-    yield "GET /pessoas/{id}", lambda n: ask(front, "GET", person_path(id_text(people[n].id)))
+    yield "GET /pessoas/{id}", lambda n: ask(front, "GET", person_path(format_id(people[n].id)))
     yield "GET /pessoas?t=", lambda n: ask(front, "GET", search_path(long_terms[n]))
 
 

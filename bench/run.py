@@ -49,7 +49,7 @@ class Stack(Protocol):
 Start = Callable[[Path, Report], AbstractContextManager[Stack]]
 
 
-class Plan(NamedTuple):
+class LoadPlan(NamedTuple):
     """One run of the load: on which stack, and what is sent to its port."""
 
     start: Start
@@ -62,7 +62,7 @@ class Plan(NamedTuple):
     duration: int
 
 
-def bench(plan: Plan, report: Report) -> bool:
+def bench(plan: LoadPlan, report: Report) -> bool:
     """Play the load once and print and write the report; tell whether nobody was lost and the audit holds.
 
     Raises OperatorError where java, Maven or the stack cannot be had.
@@ -135,7 +135,7 @@ def _sampling(stack: Stack, samples: list[dict[str, Any]]) -> Iterator[None]:
             print("periods of 100 ms in which a part ran out of CPU:", throttled)
 
 
-def _play(plan: Plan, classpath: str, folder: Path) -> Path:
+def _play(plan: LoadPlan, classpath: str, folder: Path) -> Path:
     """Run the simulation; return its log."""
     properties = {
         "baseUrl": f"http://localhost:{plan.port}", "data": folder / "feed", "dialect": plan.dialect,
@@ -154,7 +154,7 @@ def _play(plan: Plan, classpath: str, folder: Path) -> Path:
     return logs[0]
 
 
-def _audit(stack: Stack, plan: Plan, run: Run, sent: Sequence[Payload]) -> tuple[int, list[str]]:
+def _audit(stack: Stack, plan: LoadPlan, run: Run, sent: Sequence[Payload]) -> tuple[int, list[str]]:
     """Compare what was acknowledged, what is stored, and what search finds; return the rows and what differs."""
     faults = []
     connection = http.client.HTTPConnection("127.0.0.1", plan.port, timeout=60)
@@ -207,7 +207,7 @@ def _rows(stack: Stack) -> list[tuple[str, str, str, str, str | None]]:
     ]
 
 
-def _facts(plan: Plan, stack: Stack, rows: int, most: int, faults: Sequence[str]) -> Facts:
+def _facts(plan: LoadPlan, stack: Stack, rows: int, most: int, faults: Sequence[str]) -> Facts:
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
     ).stdout.strip()

@@ -21,7 +21,7 @@ from ops.stack.data_directory import Folder
 from ops.stack.mysql import connect_as_root
 from service.config import Config
 from service.errors import Unavailable
-from service.finder import _BY_SCAN
+from service.finder import SCAN
 from service.person import Person, new_id
 from service.store import PeopleStore
 
@@ -82,7 +82,7 @@ def main() -> None:
 
     root = connect_as_root(Path(config.db_socket), database="rinha").cursor()
     some = terms[:: arguments.scan_every]
-    scans = [timed(lambda t: root.execute(_BY_SCAN.format(hint=""), (f"%{t}%",)), term) for _, term in some]
+    scans = [timed(lambda t: root.execute(SCAN.format(hint=""), (f"%{t}%",)), term) for _, term in some]
     ours = [statistics.mean(times[p][terms.index(one)] for p in range(1, arguments.passes)) for one in some]
     print(
         f"plain scan of {len(some)} terms: mean {statistics.mean(scans):.1f}, ours {statistics.mean(ours):.2f}, "

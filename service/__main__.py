@@ -1,19 +1,19 @@
-"""`python -m service`: from the environment to serving processes."""
+"""Starts the service: `python -m service`."""
 
 import argparse
-import logging
 import os
 import secrets
 import sys
 from typing import Any
 
+from service import logs
 from service.config import Config, ConfigError
 from service.probe import is_serving
 
 
 def main() -> int:
-    """Serve, or check a serving instance; return the exit status: 2 for settings that make no sense."""
-    parser = argparse.ArgumentParser(prog="python -m service", description="Serve people over HTTP.")
+    """Serve, or probe a serving instance; return the exit status, which is 2 for invalid settings."""
+    parser = argparse.ArgumentParser(prog="python -m service", description="Serves people over HTTP.")
     parser.add_argument("--healthcheck", action="store_true", help="exit 0 if the instance on LISTEN is ready, else 1")
     arguments = parser.parse_args()
     try:
@@ -23,12 +23,16 @@ def main() -> int:
         return 2
     if arguments.healthcheck:
         return 0 if is_serving(config.address(1)) else 1
-    # Imported only now, as a health check should not cost what a service costs to load.
+    return _serve(config)
+
+
+def _serve(config: Config) -> int:
+    # Imported here, so that a health check does not load the whole service.
     from service.app import create_app  # noqa: PLC0415
     from service.server import Supervisor  # noqa: PLC0415
     from service.store import PeopleStore  # noqa: PLC0415
 
-    logging.basicConfig(level=config.log_level, format="%(asctime)s %(process)d %(levelname)s %(message)s")
+    logs.configure(config.log_level)
     addresses = [config.address(number) for number in range(1, config.workers + 1)]
     identity = secrets.token_hex(8)
 

@@ -1,63 +1,82 @@
-"""The WSGI application: the one place where routes, resources and errors are put together."""
+"""The WSGI application: routes, resources, and the shape of errors."""
 
 import logging
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import falcon
+import ujson
 from falcon import Request, Response
+from falcon.media import JSONHandler
 
 from service.errors import ServiceError, Unavailable
+from service.logs import request_id
 from service.person import ENGLISH, OFFICIAL
-from service.resources import Count, Description, Live, OnePerson, People, Ready, to_json
+from service.resources import Health, OpenAPI, People
 from service.store import PeopleStore
 
 OPENAPI = Path(__file__).parent.parent / "openapi.yaml"
-PROBLEM = "application/problem+json"
+PROBLEM = "application/problem+json"  # RFC 9457
 
 log = logging.getLogger(__name__)
 
 
-def create_app(store: PeopleStore) -> falcon.App:  # type: ignore[type-arg]
-    """Return the application over `store`, both dialects on."""
-    app = falcon.App()
-    app.add_error_handler(ServiceError, _answer_service_error)
-    app.add_error_handler(Exception, _answer_defect)
-    app.add_error_handler(falcon.HTTPError, _answer_http_error)
+def create_app(store: PeopleStore) -> falcon.App[Request, Response]:
+    """Return the application over `store`, which serves both dialects."""
+    app: falcon.App[Request, Response] = falcon.App(middleware=[RequestID()])
+    to_json = partial(ujson.dumps, ensure_ascii=False, escape_forward_slashes=False)
+    app.resp_options.media_handlers[falcon.MEDIA_JSON] = JSONHandler(dumps=to_json, loads=ujson.loads)
+    app.resp_options.media_handlers[PROBLEM] = app.resp_options.media_handlers[falcon.MEDIA_JSON]
+    app.set_error_serializer(_serialize_error)
+    app.add_error_handler(ServiceError, _raise_http_error)
+    app.add_error_handler(Exception, _raise_internal_server_error)
     for dialect in (OFFICIAL, ENGLISH):
-        app.add_route(dialect.people, People(store, dialect))
-        app.add_route(dialect.people + "/{identifier}", OnePerson(store, dialect))
-        app.add_route(dialect.total, Count(store))
-    app.add_route("/health/live", Live())
-    app.add_route("/health/ready", Ready(store))
-    app.add_route("/openapi.yaml", Description(OPENAPI.read_bytes()))
+        people = People(store, dialect)
+        app.add_route(dialect.people, people)
+        app.add_route(dialect.people + "/{identifier}", people, suffix="person")
+        app.add_route(dialect.people_count, people, suffix="count")
+    health = Health(store)
+    app.add_route("/health/live", health, suffix="live")
+    app.add_route("/health/ready", health, suffix="ready")
+    app.add_route("/openapi.yaml", OpenAPI(OPENAPI.read_bytes()))
     return app
 
 
-def _answer_service_error(request: Request, response: Response, error: ServiceError, params: object) -> None:
-    if isinstance(error, Unavailable):
-        response.set_header("Retry-After", str(error.retry_after))
-    _problem(response, error.status, error.title, error.detail, error.field)
+class RequestID:
+    """Middleware that remembers the request's id, which the load balancer sends, for the log lines of the request."""
+
+    def process_request(self, request: Request, response: Response) -> None:
+        """Remember the value of X-Request-ID."""
+        request_id.set(request.get_header("X-Request-ID") or "")
 
 
-def _answer_http_error(request: Request, response: Response, error: falcon.HTTPError, params: object) -> None:
-    """Give Falcon's own errors (unknown path, wrong method) the shape of ours."""
-    for name, value in dict(error.headers or {}).items():
-        response.set_header(name, value)
-    _problem(response, error.status_code, falcon.code_to_http_status(error.status_code)[4:], error.description)
+class Problem(falcon.HTTPError):
+    """A ServiceError as an HTTP error, with the field at fault."""
+
+    def __init__(self, error: ServiceError) -> None:
+        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Unavailable) else None
+        super().__init__(error.status, title=error.title, description=error.detail, headers=headers)
+        self.field = error.field
 
 
-def _answer_defect(request: Request, response: Response, error: Exception, params: object) -> None:
+def _raise_http_error(request: Request, response: Response, error: ServiceError, params: object) -> NoReturn:
+    raise Problem(error)
+
+
+def _raise_internal_server_error(request: Request, response: Response, error: Exception, params: object) -> NoReturn:
     log.error("%s %r failed", request.method, request.path, exc_info=error)
-    _problem(response, ServiceError.status, ServiceError.title, "a defect of the service; it has been logged")
+    raise Problem(ServiceError("a defect of the service; it has been logged"))
 
 
-def _problem(response: Response, status: int, title: str, detail: str | None, field: str | None = None) -> None:
-    """Answer with an error as RFC 9457 describes it."""
-    document: dict[str, object] = {"type": "about:blank", "title": title, "status": status}
-    if detail:
-        document["detail"] = detail
-    if field:
-        document["field"] = field
-    response.status = status
+def _serialize_error(request: Request, response: Response, error: falcon.HTTPError) -> None:
+    """Write any error as RFC 9457 describes, Falcon's own errors (unknown path, wrong method) included."""
+    problem = {
+        "type": "about:blank",
+        "title": error.title.removeprefix(f"{error.status_code} "),
+        "status": error.status_code,
+        "detail": error.description,
+        "field": getattr(error, "field", None),
+    }
     response.content_type = PROBLEM
-    response.data = to_json(document)
+    response.media = {name: value for name, value in problem.items() if value}

@@ -1,4 +1,4 @@
-"""Every setting of the service, read once from the environment."""
+"""The settings of the service, read once from the environment."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -7,12 +7,12 @@ from typing import Any
 
 
 class ConfigError(ValueError):
-    """A setting is missing or makes no sense; the message names it."""
+    """A setting is missing or invalid; the message names the setting."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """The settings; each may also be given as NAME_FILE, the path of a file that holds the value."""
+    """The settings. Each may be given as NAME, or as NAME_FILE: the path of a file that holds the value."""
 
     listen: str = "127.0.0.1:8080"
     workers: int = 4
@@ -32,11 +32,11 @@ class Config:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
-        """Return the settings in `env`; raise ConfigError for one that is missing or nonsense."""
+        """Return the settings in `env`; raise ConfigError if one is missing or invalid."""
         given = {one.name: value for one in fields(cls) if (value := _value(env, one.name.upper())) is not None}
         if "db_password" not in given:
             raise ConfigError("DB_PASSWORD or DB_PASSWORD_FILE must be set")
-        return cls(**{name: _CHECKS.get(name, _text)(name.upper(), value) for name, value in given.items()})
+        return cls(**{name: _PARSERS.get(name, _parse_text)(name.upper(), value) for name, value in given.items()})
 
 
 def _value(env: Mapping[str, str], name: str) -> str | None:
@@ -51,22 +51,22 @@ def _value(env: Mapping[str, str], name: str) -> str | None:
         raise ConfigError(f"{name}_FILE: {error}") from None
 
 
-def _text(name: str, value: str) -> str:
+def _parse_text(name: str, value: str) -> str:
     return value
 
 
-def _listen(name: str, value: str) -> str:
+def _parse_listen(name: str, value: str) -> str:
     host, _, port = value.rpartition(":")
     if value.startswith("unix:/"):
         return value
     if not host or host == "unix" or ":" in host:
         raise ConfigError(f"{name} is neither HOST:PORT nor unix:/PATH: {value}")
-    _port(name, port)
+    _parse_port(name, port)
     return value
 
 
-def _number(kind: Callable[[str], Any], least: float, most: float) -> Callable[[str, str], Any]:
-    def check(name: str, value: str) -> Any:
+def _number_parser(kind: Callable[[str], Any], least: float, most: float) -> Callable[[str, str], Any]:
+    def parse(name: str, value: str) -> Any:
         try:
             number = kind(value)
         except ValueError:
@@ -75,21 +75,21 @@ def _number(kind: Callable[[str], Any], least: float, most: float) -> Callable[[
             raise ConfigError(f"{name} is not between {least:g} and {most:g}: {value}")
         return number
 
-    return check
+    return parse
 
 
-def _log_level(name: str, value: str) -> str:
+def _parse_log_level(name: str, value: str) -> str:
     if value not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ConfigError(f"{name} is not DEBUG, INFO, WARNING or ERROR: {value}")
     return value
 
 
-_port = _number(int, 1, 65535)
-_CHECKS: dict[str, Callable[[str, str], Any]] = {
-    "listen": _listen,
-    "workers": _number(int, 1, 64),
-    "db_port": _port,
-    "db_timeout": _number(float, 0.1, 60),
-    "shutdown_timeout": _number(float, 0.1, 600),
-    "log_level": _log_level,
+_parse_port = _number_parser(int, 1, 65535)
+_PARSERS: dict[str, Callable[[str, str], Any]] = {
+    "listen": _parse_listen,
+    "workers": _number_parser(int, 1, 64),
+    "db_port": _parse_port,
+    "db_timeout": _number_parser(float, 0.1, 60),
+    "shutdown_timeout": _number_parser(float, 0.1, 600),
+    "log_level": _parse_log_level,
 }

@@ -1,11 +1,11 @@
-"""Every way a request can end other than well, as one tree of exceptions."""
+"""The errors that a request can end with, named as HTTP names them."""
 
 
 class ServiceError(Exception):
-    """A request that cannot be answered as asked.
+    """A request that the service cannot fulfil.
 
-    `status` is the HTTP status, `title` its reason phrase, `detail` a sentence for people and
-    `field` the JSON field or query parameter at fault, where there is one.
+    `status` is the HTTP status and `title` its reason phrase. `detail` is a sentence for people. `field` is the JSON
+    field or the query parameter at fault, or None.
     """
 
     status = 500
@@ -17,55 +17,55 @@ class ServiceError(Exception):
         self.field = field
 
 
-class Malformed(ServiceError):
-    """The request breaks the syntax of the contract: not JSON, or a value of the wrong type."""
+class BadRequest(ServiceError):
+    """The request breaks the syntax of the contract: it is not JSON, or a value has the wrong type."""
 
     status = 400
     title = "Bad Request"
 
 
 class NotFound(ServiceError):
-    """There is no such person."""
+    """No person has this id."""
 
     status = 404
     title = "Not Found"
 
 
-class TooLarge(ServiceError):
-    """The body is larger than any person needs."""
+class ContentTooLarge(ServiceError):
+    """The body is larger than any valid person."""
 
     status = 413
     title = "Content Too Large"
 
 
-class NotJSON(ServiceError):
-    """The body is declared to be something other than JSON."""
+class UnsupportedMediaType(ServiceError):
+    """The Content-Type is not JSON."""
 
     status = 415
     title = "Unsupported Media Type"
 
 
-class Invalid(ServiceError):
-    """The types are right and a rule is broken: missing, too long, no such date."""
+class UnprocessableContent(ServiceError):
+    """The types are right and a rule is broken: a field is missing or too long, or a date does not exist."""
 
     status = 422
     title = "Unprocessable Content"
 
 
-class NicknameTaken(Invalid):
-    """Somebody else has this nickname."""
+class NicknameTaken(UnprocessableContent):
+    """Another person has this nickname."""
 
 
 class Unavailable(ServiceError):
-    """MySQL did not answer, or not in time; the same request may succeed after `retry_after` seconds."""
+    """MySQL did not answer in time; the same request may succeed after `retry_after` seconds."""
 
     status = 503
     title = "Service Unavailable"
     retry_after = 1
 
 
-class TookTooLong(Unavailable):
-    """A search has reached its time bound, and MySQL has stopped it or is not asked again."""
+class SearchTimeout(Unavailable):
+    """A search has reached its time limit."""
 
     def __init__(self, detail: str = "the search took too long and was stopped") -> None:
         super().__init__(detail)

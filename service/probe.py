@@ -1,11 +1,11 @@
-"""Asks an instance over HTTP, at an address of the form that LISTEN has: HOST:PORT or unix:/PATH."""
+"""Probes an instance over HTTP, at an address of the form that LISTEN has: HOST:PORT or unix:/PATH."""
 
 import http.client
 import socket
 
 
 def connect(address: str, timeout: float) -> http.client.HTTPConnection:
-    """Return a connection to `address`, whose waits end after `timeout` seconds; raise OSError."""
+    """Return a connection to `address` with a timeout in seconds; raise OSError for a unix socket without listener."""
     host, _, port = address.rpartition(":")
     if host != "unix":
         return http.client.HTTPConnection(host, int(port), timeout=timeout)
@@ -21,7 +21,7 @@ def connect(address: str, timeout: float) -> http.client.HTTPConnection:
 
 
 def is_serving(address: str, path: str = "/health/ready", timeout: float = 3.0) -> bool:
-    """Tell whether a GET of `path` is answered 200."""
+    """Return whether a GET of `path` is answered 200."""
     try:
         connection = connect(address, timeout)
     except OSError:

@@ -1,13 +1,13 @@
-"""A search term to a plan: which pieces full text narrows with, which pattern decides, and what comes first.
+"""Plans a search: which n-grams the full-text index looks up, which LIKE pattern decides, and whether to scan first.
 
-Why the plan cannot miss: the search column holds a person's fields as one word of letters (service/letters.py), so
-the ngram parser makes a token of every three neighbouring letters in it. A row that contains the term contains it
-character by character, where "contains" means equal under the collation; so it has the same weights, hence the same
-letters, one after the other. A row without one of the term's pieces cannot match, and among the rows that have them
-LIKE decides, on the fields themselves.
+A plan misses no match. The search key of a row has one code for each collation weight of its fields, and characters
+that compare equal have equal weights. So the search key of a matching row contains the search key of the term. The
+ngram parser indexes every three neighbouring codes; hence a matching row has every n-gram of the term. LIKE on the
+original fields decides among the rows that the index returns.
 
-Full text reads the whole list that an alphabet has of every piece, however many rows are wanted: for what is very
-frequent, a scan that ends at the fiftieth hit is faster. A sample of the table tells; it decides about time alone.
+The full-text index reads the whole posting list of an n-gram in an alphabet, however few rows are wanted. For a
+frequent term, a table scan that stops at the 50th match is faster. A sample of the table tells; it affects time, not
+results.
 """
 
 import re
@@ -16,123 +16,139 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 from unicodedata import normalize
 
-from service.letters import Weights, spell
+from service.search_key import Weights, encode
 
 LIMIT = 50
-TRIGRAM = 3  # ngram_token_size in db/my.cnf
-MOST_PIECES = 3  # each more is one more list to read, and these rule out nearly all rows already
-# Microseconds, measured (docs/search.md): to scan a row; to read an entry of a list; to fetch a row that full text
-# found, from memory or from disk, and to compare it; and what full text costs before it has read anything.
-SCAN, ENTRY, CHECK, START = 1.5, 0.8, 15.0, 250.0
-FIRST = 100_000  # rows of the first alphabet, about
+NGRAM_SIZE = 3  # ngram_token_size in db/my.cnf
+MAX_NGRAMS = 3  # each further n-gram costs a posting list, and three exclude nearly all other rows
+# Microseconds, measured (docs/search.md): to scan a row, to read a posting, to fetch a row that the index returned and
+# compare it, and what a full-text search costs before it has read anything.
+ROW_COST, POSTING_COST, FETCH_COST, STARTUP_COST = 1.5, 0.8, 15.0, 250.0
+FIRST_ALPHABET_ROWS = 100_000  # approximately
 
 _LIKE_SPECIAL = re.compile(r"([\\%_])")
 
 
-class Plan(NamedTuple):
+class SearchPlan(NamedTuple):
     """How to find the rows that contain a term.
 
-    `pieces` are what full text narrows with (none: it cannot help), `entries` how many each row has in their lists,
-    `pattern` is what LIKE decides with, `cost` what full text takes, in milliseconds, about. Where a scan comes
-    `scan_first`, it is given up after as long.
+    `ngrams` are what the full-text index looks up; without any, only a scan can answer. `postings_per_row` estimates
+    how many postings the index reads for each row of the table. `pattern` is the pattern of LIKE. `full_text_ms` is the
+    estimated time of the full-text search, and the time limit of the scan if the plan is to `scan_first`.
     """
 
-    pieces: tuple[Weights, ...]
-    entries: float
+    ngrams: tuple[Weights, ...]
+    postings_per_row: float
     pattern: str
-    cost: int
+    full_text_ms: int
     scan_first: bool
 
-    def words(self, alphabet: int) -> str:
-        """Return what full text is asked for among the rows of an alphabet."""
+    def match_expression(self, alphabet: int) -> str:
+        """Return the boolean-mode expression that matches rows of an alphabet with all n-grams."""
         return " ".join(
-            f'+"{spell(piece, alphabet)}"' if len(piece) == TRIGRAM else f"+{spell(piece, alphabet)}*"
-            for piece in self.pieces
+            f'+"{encode(ngram, alphabet)}"' if len(ngram) == NGRAM_SIZE else f"+{encode(ngram, alphabet)}*"
+            for ngram in self.ngrams
         )
 
 
 class Sample:
-    """Some rows of the search column, in the first alphabet, of a table of `total` rows."""
+    """The search keys of some rows, in the first alphabet, from a table of `total` rows."""
 
-    def __init__(self, rows: Iterable[str] = (), total: int = 0) -> None:
+    def __init__(self, search_keys: Iterable[str] = (), total: int = 0) -> None:
+        keys = list(search_keys)
         self.total = total
-        self._with: dict[str, list[int]] = defaultdict(list)  # the numbers of the rows with a trigram
-        texts = list(rows)
-        for number, row in enumerate(texts):
-            for trigram in set(_trigrams(row)):
-                self._with[trigram].append(number)
-        self._text = "\n".join(texts)
-        self._rows = max(len(texts), 1)
-        self.resolution = 1 / len(texts) if texts else 0.0  # what is rarer may not be in the sample
+        self.resolution = 1 / len(keys) if keys else 0.0  # a lower frequency may not show in the sample
+        self._size = max(len(keys), 1)
+        self._text = "\n".join(keys)
+        self._rows_with: dict[str, list[int]] = defaultdict(list)  # row numbers by n-gram
+        for number, key in enumerate(keys):
+            for ngram in {key[start : start + NGRAM_SIZE] for start in range(len(key) - NGRAM_SIZE + 1)}:
+                self._rows_with[ngram].append(number)
 
-    def entries(self, piece: str) -> float:
-        """Return about how many entries of the lists that are read for `piece` a row has."""
-        return (
-            len(self._with.get(piece, ())) / self._rows
-            if len(piece) == TRIGRAM
-            else self._text.count(piece) / self._rows
-        )
+    def postings_per_row(self, text: str) -> float:
+        """Return the estimated postings per row of the table that a look-up of an n-gram, or of a prefix, reads."""
+        if len(text) == NGRAM_SIZE:
+            return len(self._rows_with.get(text, ())) / self._size
+        return self._text.count(text) / self._size
 
-    def share(self, text: str) -> float:
-        """Return about what share of the rows has `text`; 0 if none of the sample has."""
-        return min(self.entries(text), 1.0)
+    def frequency(self, text: str) -> float:
+        """Return the estimated share of rows that contain `text`; 0 if no sampled row does."""
+        return min(self.postings_per_row(text), 1.0)
 
-    def share_of_all(self, pieces: Sequence[str]) -> float:
-        """Return about what share of the rows has each of `pieces`, and no less than the sample can tell."""
-        if len(pieces) == 1:
-            return self.share(pieces[0])
-        rows = set.intersection(*(set(self._with.get(piece, ())) for piece in pieces))
-        return max(len(rows) / self._rows, self.resolution / 2)
+    def joint_frequency(self, ngrams: Sequence[str]) -> float:
+        """Return the estimated share of rows that contain all of `ngrams`; at least half the resolution."""
+        if len(ngrams) == 1:
+            return self.frequency(ngrams[0])
+        rows = set.intersection(*(set(self._rows_with.get(ngram, ())) for ngram in ngrams))
+        return max(len(rows) / self._size, self.resolution / 2)
 
 
-def plan(term: str, weigh: Callable[[str], Weights], sample: Sample) -> Plan:
-    """Return how to find the rows that contain `term`, fastest as far as `sample` tells.
+class _CostModel:
+    """Estimates how many microseconds it takes to find the first 50 rows that contain a term."""
 
-    `weigh` returns the weights of a text: none if it has no letters, as a zero-width space.
+    def __init__(self, key: str, ngrams: Iterable[str], sample: Sample) -> None:
+        self.sample = sample
+        self.postings = {ngram: sample.postings_per_row(ngram) for ngram in ngrams}
+        self.rarest = min(self.postings.values(), default=1.0)
+        self.frequency = sample.frequency(key) if self.postings and self.rarest else 0.0
+        self._rows_to_last_match = min(LIMIT / self.frequency, sample.total) if self.frequency else sample.total
+
+    def scan(self) -> float:
+        """Return the cost of a scan that stops at the 50th match."""
+        return self._rows_to_last_match * ROW_COST
+
+    def full_text(self, ngrams: Sequence[str]) -> float:
+        """Return the cost of a full-text search, which reads the posting lists of at least the first alphabet."""
+        rows = min(max(self._rows_to_last_match, FIRST_ALPHABET_ROWS), self.sample.total)
+        postings = rows * sum(self.postings[ngram] for ngram in ngrams)
+        fetched = self._rows_to_last_match * self.sample.joint_frequency(ngrams)
+        return STARTUP_COST + postings * POSTING_COST + fetched * FETCH_COST
+
+
+def plan_search(term: str, weights_of: Callable[[str], Weights], sample: Sample) -> SearchPlan:
+    """Return the plan for `term` that is fastest according to `sample`.
+
+    `weights_of` returns the collation weights of a text. A text may have none: a zero-width space is ignored.
     """
     term = normalize("NFC", term)  # as people are stored
-    weights = weigh(term)
-    letters = spell(weights, 0)
-    places = {letters[at : at + TRIGRAM]: at for at in range(max(len(letters) - TRIGRAM, 0) + 1)}
-    entries = {piece: sample.entries(piece) for piece in places if piece}
-    rarest = min(entries.values(), default=1.0)
-    share = sample.share(letters) if entries and rarest else 0.0  # of the rows that match
-    needed = min(LIMIT / share, sample.total) if share else sample.total  # rows until the fiftieth hit
-    read = min(max(needed, FIRST), sample.total)
-
-    def cost(pieces: Sequence[str]) -> float:
-        lists = sum(entries[piece] for piece in pieces)
-        return START + read * lists * ENTRY + needed * sample.share_of_all(pieces) * CHECK
-
-    rare = [piece for piece in entries if entries[piece] <= CHECK / ENTRY * max(rarest, sample.resolution / 2)]
-    pieces = _spread(rare) if not share and rarest <= 3 * sample.resolution else _cheapest(entries, cost)
-    full_text = cost(pieces) if pieces else 0.0
-    scan = needed * SCAN
-    return Plan(
-        tuple(weights[places[piece] : places[piece] + TRIGRAM] for piece in pieces),
-        sum(entries[piece] for piece in pieces),
+    weights = weights_of(term)
+    key = encode(weights, 0)
+    starts = {key[start : start + NGRAM_SIZE]: start for start in range(max(len(key) - NGRAM_SIZE, 0) + 1)}
+    starts.pop("", None)  # a term without weights has no n-gram
+    cost = _CostModel(key, starts, sample)
+    ngrams = _choose_ngrams(cost)
+    full_text = cost.full_text(ngrams) if ngrams else 0.0
+    return SearchPlan(
+        tuple(weights[starts[ngram] : starts[ngram] + NGRAM_SIZE] for ngram in ngrams),
+        sum(cost.postings[ngram] for ngram in ngrams),
         "%" + _LIKE_SPECIAL.sub(r"\\\1", term) + "%",
-        cost=1 + int(full_text / 1000),
-        scan_first=scan < full_text or not pieces,
+        full_text_ms=1 + int(full_text / 1000),
+        scan_first=cost.scan() < full_text or not ngrams,
     )
 
 
-def _cheapest(entries: dict[str, float], cost: Callable[[Sequence[str]], float]) -> list[str]:
-    """Pick the rarest piece, and each of the next that makes full text cheaper."""
-    pieces: list[str] = []
-    for piece in sorted(entries, key=entries.__getitem__)[: 2 * MOST_PIECES]:
-        if len(pieces) < MOST_PIECES and (not pieces or cost([*pieces, piece]) < cost(pieces)):
-            pieces.append(piece)
-    return pieces
+def _choose_ngrams(cost: _CostModel) -> list[str]:
+    """Return the n-grams to look up; none if the term has none."""
+    resolution = cost.sample.resolution
+    if cost.frequency or cost.rarest > 3 * resolution:
+        return _cheapest(cost)
+    # The sample does not know the term. N-grams that lie apart exclude different rows; neighbours share two codes.
+    longest_list = FETCH_COST / POSTING_COST * max(cost.rarest, resolution / 2)
+    return _spread([ngram for ngram, postings in cost.postings.items() if postings <= longest_list])
 
 
-def _trigrams(letters: str) -> list[str]:
-    return [letters[start : start + TRIGRAM] for start in range(len(letters) - TRIGRAM + 1)]
+def _cheapest(cost: _CostModel) -> list[str]:
+    """Return the rarest n-gram, and each of the next rarest that makes the full-text search cheaper."""
+    chosen: list[str] = []
+    for ngram in sorted(cost.postings, key=cost.postings.__getitem__)[: 2 * MAX_NGRAMS]:
+        if len(chosen) < MAX_NGRAMS and (not chosen or cost.full_text([*chosen, ngram]) < cost.full_text(chosen)):
+            chosen.append(ngram)
+    return chosen
 
 
-def _spread(pieces: list[str]) -> list[str]:
-    """Pick a few that lie far apart: neighbours share two letters and rule out much the same rows."""
-    if len(pieces) <= MOST_PIECES:
-        return pieces
-    last = len(pieces) - 1
-    return [pieces[last * place // (MOST_PIECES - 1)] for place in range(MOST_PIECES)]
+def _spread(ngrams: list[str]) -> list[str]:
+    """Return a few n-grams at equal distances, the first and the last included."""
+    if len(ngrams) <= MAX_NGRAMS:
+        return ngrams
+    last = len(ngrams) - 1
+    return [ngrams[last * place // (MAX_NGRAMS - 1)] for place in range(MAX_NGRAMS)]

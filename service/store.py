@@ -2,15 +2,17 @@
 
 from service.config import Config
 from service.database import Database, DuplicateKey, Row
-from service.errors import NicknameTaken, TookTooLong, Unavailable
-from service.finder import PERSON, Finder, Step
+from service.errors import NicknameTaken, SearchTimeout, Unavailable
+from service.finder import Finder
 from service.person import Person
-from service.search import Plan
+from service.search import SearchPlan
+from service.statements import PERSON
+from service.timed_reader import Step
 
-LONGEST_WAIT = 32  # seconds that a client is told to wait, at most
+MAX_RETRY_AFTER = 32  # seconds
 SCHEMA = "schema 6"  # the comment of the table in db/schema.sql
 
-# An id goes as X'…', in hexadecimal: the driver escapes bytes one by one.
+# The id is hexadecimal (X'…'), because PyMySQL escapes bytes one at a time.
 INSERT = "INSERT INTO pessoas (id, apelido, nome, nascimento, stack) VALUES (X%s, %s, %s, %s, %s)"
 _BY_ID = f"SELECT {PERSON} FROM pessoas WHERE id = X%s"
 _COUNT = "SELECT pessoas FROM contagem"
@@ -20,62 +22,62 @@ _SCHEMA = (
 
 
 class PeopleStore:
-    """People that outlive every process: what `add` has returned from is on disk and found by all.
+    """Stores people durably. A person that `add` has stored is found at once by every other method and process.
 
-    Of all stores with the same `name`, MySQL works for one at a time; without one, a store has a name of its own.
+    MySQL executes at most one statement at a time for all stores of one `name`. A store without a name has its own.
 
-    Every method raises Unavailable when MySQL does not answer. Make the store after forking.
+    Every method raises Unavailable if MySQL does not answer. Create the store after forking.
     """
 
     def __init__(self, config: Config, name: str = "") -> None:
         self._database = Database(config, name)
         self._finder = Finder(self._database)
-        self._refused = 0  # searches, one after the other
+        self._failed_searches = 0  # in succession
 
     def add(self, person: Person) -> None:
-        """Store `person`, durably; raise NicknameTaken if another person has the nickname."""
+        """Store `person`; raise NicknameTaken if another person has the nickname."""
         try:
             self._database.insert(INSERT, insert_values(person))
         except DuplicateKey as error:
-            if not (error.sent_before and self.get(person.id)):
+            if not (error.was_repeated and self.get(person.id)):
                 raise NicknameTaken("the nickname is taken") from None
 
     def get(self, identifier: bytes) -> Person | None:
         """Return the person with this id, or None."""
         rows = self._database.read(_BY_ID, (identifier.hex(),))
-        return _person(rows[0]) if rows else None
+        return _parse_row(rows[0]) if rows else None
 
     def search(self, term: str) -> list[Person]:
         """Return at most 50 people with `term` in a field, all of them if there are fewer.
 
-        Raises TookTooLong if that cannot be done in `Config.db_timeout`. The more searches of this store end so, one
-        after the other, the longer a client is told to wait.
+        Raises SearchTimeout if the search takes longer than `Config.db_timeout`. The more searches of this store fail
+        in succession, the later a client is asked to retry.
         """
         try:
             rows = self._finder.find(term)
         except Unavailable as error:
-            error.retry_after = min(1 << self._refused, LONGEST_WAIT)
-            self._refused = min(self._refused + 1, LONGEST_WAIT)
+            error.retry_after = min(1 << self._failed_searches, MAX_RETRY_AFTER)
+            self._failed_searches = min(self._failed_searches + 1, MAX_RETRY_AFTER)
             raise
-        self._refused = 0
-        return [_person(row) for row in rows]
+        self._failed_searches = 0
+        return [_parse_row(row) for row in rows]
 
-    def explain(self, term: str) -> tuple[Plan, list[Step], list[Person]]:
-        """Return the plan for `term`, the statements that took, and what `search` returns: nobody if it was stopped."""
+    def explain(self, term: str) -> tuple[SearchPlan, list[Step], list[Person]]:
+        """Return the plan for `term`, the statements executed, and the people found; none if the search timed out."""
         steps: list[Step] = []
-        planned = self._finder.plan(term)  # takes a sample of the table, which a search mostly finds there
+        plan = self._finder.plan(term)  # takes the sample, which most searches find already taken
         try:
             rows = self._finder.find(term, steps.append)
-        except TookTooLong:
+        except SearchTimeout:
             rows = []
-        return planned, steps, [_person(row) for row in rows]
+        return plan, steps, [_parse_row(row) for row in rows]
 
     def count(self) -> int:
-        """Return the number of people at this moment."""
+        """Return the number of people."""
         return int(self._database.read(_COUNT)[0][0])
 
     def check(self) -> None:
-        """Return if MySQL answers and has the schema of this release."""
+        """Return if MySQL answers and has the schema of this release; otherwise raise Unavailable."""
         found = [comment for (comment,) in self._database.read(_SCHEMA)]
         if found != [SCHEMA]:
             raise Unavailable(f"the database has {found[0] if found else 'no schema'}, not {SCHEMA}")
@@ -83,11 +85,11 @@ class PeopleStore:
 
 def insert_values(person: Person) -> tuple[str | None, ...]:
     """Return the values of INSERT for a person."""
-    identifier, nickname, name, birth_date, stack = person
-    return identifier.hex(), nickname, name, birth_date, None if stack is None else "\n".join(stack)
+    identifier, nickname, name, birth_date, skills = person
+    return identifier.hex(), nickname, name, birth_date, None if skills is None else "\n".join(skills)
 
 
-def _person(row: Row) -> Person:
-    identifier, nickname, name, birth_date, *stack = row[0].split("\x1f")
-    skills = None if not stack else stack[0].split("\n") if stack[0] else []
+def _parse_row(row: Row) -> Person:
+    identifier, nickname, name, birth_date, *rest = row[0].split("\x1f")
+    skills = None if not rest else rest[0].split("\n") if rest[0] else []
     return Person(bytes.fromhex(identifier), nickname, name, birth_date, skills)

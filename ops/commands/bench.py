@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.compose_stack import containers
 from bench.host_stack import embedded
-from bench.run import Plan, Start, bench
+from bench.run import LoadPlan, Start, bench
 from ops import ROOT
 from ops.commands import options
 from ops.console import report
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Play the load as often as asked for; return 0 if everybody was stored each time and the audits hold."""
-    plan = Plan(
+    plan = LoadPlan(
         _start(arguments),
         arguments.port,
         arguments.data,

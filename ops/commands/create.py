@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
         OFFICIAL.nickname: arguments.nickname,
         OFFICIAL.name: arguments.name,
         OFFICIAL.birth_date: arguments.birth_date,
-        OFFICIAL.stack: arguments.skills or None,
+        OFFICIAL.skills: arguments.skills or None,
     }
     client.show(client.request(arguments.url, OFFICIAL.people, document), arguments.json)
     return 0

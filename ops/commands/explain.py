@@ -9,10 +9,10 @@ from ops.client import line
 from ops.commands import options
 from ops.errors import OperatorError
 from service.errors import Unavailable
-from service.finder import Step
 from service.person import OFFICIAL, Person
-from service.search import Plan
+from service.search import SearchPlan
 from service.store import PeopleStore
+from service.timed_reader import Step
 
 HITS = 5
 
@@ -34,16 +34,18 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def text(plan: Plan, steps: Sequence[Step], people: Sequence[Person]) -> str:
+def text(plan: SearchPlan, steps: Sequence[Step], people: Sequence[Person]) -> str:
     """Return an explanation as text."""
-    words = plan.words(0)
+    expression = plan.match_expression(0)
     full_text = (
-        f"the full-text index narrows with {words}" if words else "no part of the term is in the full-text index"
+        f"the full-text index narrows with {expression}"
+        if expression
+        else "no part of the term is in the full-text index"
     )
     if not plan.scan_first:
         how = f"{full_text}, LIKE {plan.pattern} decides"
-    elif words:
-        how = f"a scan with LIKE {plan.pattern} for at most {plan.cost} ms; if that is not enough, {full_text}"
+    elif expression:
+        how = f"a scan with LIKE {plan.pattern} for at most {plan.full_text_ms} ms; if that is not enough, {full_text}"
     else:
         how = f"a scan with LIKE {plan.pattern}; {full_text}"
     lines = [f"plan: {how}"]

@@ -24,4 +24,4 @@ def check_port(port: int) -> None:
 
 def answers(port: int) -> bool:
     """Tell whether the whole way to the database is open."""
-    return is_serving(f"127.0.0.1:{port}", OFFICIAL.total, timeout=2.0)
+    return is_serving(f"127.0.0.1:{port}", OFFICIAL.people_count, timeout=2.0)

@@ -51,13 +51,13 @@ STACK = st.one_of(st.none(), st.lists(TEXT, max_size=5), st.lists(st.one_of(TEXT
 def documents(draw: st.DrawFn, dialect: Dialect) -> dict[str, Any]:
     """Return a person in whom at most two things are odd: the one hides no other."""
     document: dict[str, Any] = {
-        dialect.nickname: nickname(), dialect.name: "Ana", dialect.birth_date: "2000-01-01", dialect.stack: None
+        dialect.nickname: nickname(), dialect.name: "Ana", dialect.birth_date: "2000-01-01", dialect.skills: None
     }  # fmt: skip
     odd = {
         dialect.nickname: st.one_of(TEXT.map(lambda text: nickname()[:9] + text), TEXT, ANYTHING),
         dialect.name: st.one_of(TEXT, TEXT, ANYTHING),
         dialect.birth_date: st.one_of(DATE, DATE, ANYTHING),
-        dialect.stack: STACK,
+        dialect.skills: STACK,
         "ignored": ANYTHING,
         draw(TEXT): ANYTHING,
     }

@@ -137,11 +137,7 @@ def test_the_database_of_the_containers_gets_the_password_by_no_argument(tmp_pat
         )
         stand_in.chmod(0o755)
     (tmp_path / "password").write_text("5ec3e7")
-    script = (
-        (ROOT / "db/account.sh")
-        .read_text()
-        .replace("/db/account.sql", str(ROOT / "db/account.sql"))
-    )
+    script = (ROOT / "db/account.sh").read_text().replace("/db/account.sql", str(ROOT / "db/account.sql"))
 
     subprocess.run(
         ["sh", "-c", script],

@@ -159,9 +159,9 @@ def test_any_term_that_reaches_the_service_is_answered(client: Client, term: str
 
 @DIALECTS
 def test_count_is_exact_plain_text(client: Client, dialect: Dialect) -> None:
-    before = client.ask("GET", dialect.total)
+    before = client.ask("GET", dialect.people_count)
     post(client, dialect.people, said(person(apelido=nickname()), dialect))
-    after = client.ask("GET", dialect.total)
+    after = client.ask("GET", dialect.people_count)
 
     assert before.headers["content-type"].startswith("text/plain")
     assert re.fullmatch(rb"\d+", before.body)
@@ -186,7 +186,7 @@ def test_a_wrong_method_is_405_and_says_which_are_right(client: Client, method: 
 def test_head_answers_as_get_without_the_body(client: Client, dialect: Dialect) -> None:
     identifier = post(client, dialect.people, said(person(apelido=nickname()), dialect)).json()["id"]
 
-    for path in (f"{dialect.people}/{identifier}", f"{dialect.people}?{dialect.term}=zz", dialect.total):
+    for path in (f"{dialect.people}/{identifier}", f"{dialect.people}?{dialect.term}=zz", dialect.people_count):
         head, get = client.ask("HEAD", path), client.ask("GET", path)
         assert (head.status, head.body) == (200, b"")
         assert head.headers["content-type"] == get.headers["content-type"]

@@ -21,15 +21,15 @@ import service
 from service.app import OPENAPI, PROBLEM, create_app
 from service.config import Config
 from service.errors import (
-    Invalid,
-    Malformed,
+    BadRequest,
+    ContentTooLarge,
     NicknameTaken,
     NotFound,
-    NotJSON,
+    SearchTimeout,
     ServiceError,
-    TookTooLong,
-    TooLarge,
     Unavailable,
+    UnprocessableContent,
+    UnsupportedMediaType,
 )
 from service.person import (
     ENGLISH,
@@ -66,7 +66,7 @@ class FakeStore:
 
     def search(self, term: str) -> list[Person]:
         if term == "slow":
-            raise TookTooLong("")
+            raise SearchTimeout("")
         return [Person(new_id(), "josé", "José", "2000-01-01", ["C#"])] * LIMIT
 
     def count(self) -> int:
@@ -111,17 +111,17 @@ def asked_of(dialect: Dialect) -> Iterator[Asked]:
 
     yield from (
         post(None),
-        Asked("post", people, TooLarge, body=b" " * (BODY_LIMIT + 1)),
-        Asked("post", people, NotJSON, content_type="text/plain"),
-        Asked("post", people, Malformed, body=b"apelido=ana"),
-        post(Malformed, **{name: 1}),
-        post(Malformed, **{stack: ["PHP", 1]}),
-        post(Malformed, **{birth_date: "1/10/2000"}),
-        post(Invalid, **{nickname: None}),
-        post(Invalid, **{name: ""}),
-        post(Invalid, **{nickname: "a" * (NICKNAME_LENGTH + 1)}),
-        post(Invalid, **{stack: ["a\nb"]}),
-        post(Invalid, **{birth_date: "2001-02-29"}),
+        Asked("post", people, ContentTooLarge, body=b" " * (BODY_LIMIT + 1)),
+        Asked("post", people, UnsupportedMediaType, content_type="text/plain"),
+        Asked("post", people, BadRequest, body=b"apelido=ana"),
+        post(BadRequest, **{name: 1}),
+        post(BadRequest, **{stack: ["PHP", 1]}),
+        post(BadRequest, **{birth_date: "1/10/2000"}),
+        post(UnprocessableContent, **{nickname: None}),
+        post(UnprocessableContent, **{name: ""}),
+        post(UnprocessableContent, **{nickname: "a" * (NICKNAME_LENGTH + 1)}),
+        post(UnprocessableContent, **{stack: ["a\nb"]}),
+        post(UnprocessableContent, **{birth_date: "2001-02-29"}),
         post(NicknameTaken, **{nickname: "taken"}),
         post(Unavailable),
     )
@@ -129,15 +129,15 @@ def asked_of(dialect: Dialect) -> Iterator[Asked]:
     for method in ("get", "head"):
         yield from (
             Asked(method, people, query=f"{dialect.term}=ana"),
-            Asked(method, people, Malformed),
+            Asked(method, people, BadRequest),
             Asked(method, people, Unavailable, query=f"{dialect.term}=ana"),
-            Asked(method, people, TookTooLong, query=f"{dialect.term}=slow"),
+            Asked(method, people, SearchTimeout, query=f"{dialect.term}=slow"),
             Asked(method, one, identifier=somebody),
             Asked(method, one, NotFound, identifier=nobody),
             Asked(method, one, NotFound, identifier="x"),
             Asked(method, one, Unavailable, identifier=somebody),
-            Asked(method, dialect.total),
-            Asked(method, dialect.total, Unavailable),
+            Asked(method, dialect.people_count),
+            Asked(method, dialect.people_count, Unavailable),
         )
 
 
@@ -321,7 +321,7 @@ def test_the_limit_of_a_body_is_that_of_nginx() -> None:
     (kilobytes,) = re.findall(r"client_max_body_size\s+(\d+)k;", NGINX)
 
     assert int(kilobytes) * 1024 == BODY_LIMIT
-    assert f" {BODY_LIMIT:,} bytes" in PARTS["responses"]["TooLarge"]["description"]
+    assert f" {BODY_LIMIT:,} bytes" in PARTS["responses"]["ContentTooLarge"]["description"]
 
 
 @DIALECTS

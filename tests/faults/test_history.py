@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from service.person import ENGLISH, OFFICIAL, Dialect, Person, id_text
+from service.person import ENGLISH, OFFICIAL, Dialect, Person, format_id
 from tests.support.client import Answer
 from tests.support.history import NOBODY, Action, Event, Verdict, judge
 
@@ -23,7 +23,7 @@ def answer(status: int, body: Any = "", **headers: str) -> Answer:
 def create(status: int, person: Person = ANA, at: float = 1.0, dialect: Dialect = OFFICIAL, **fields: Any) -> Event:
     said = answer(status)
     if status == 201:
-        said = answer(201, person.document(dialect), location=f"{dialect.people}/{id_text(person.id)}")
+        said = answer(201, person.document(dialect), location=f"{dialect.people}/{format_id(person.id)}")
     if status == 422:
         said = answer(422, {"field": dialect.nickname})
     sent = person._replace(id=b"")
@@ -103,8 +103,8 @@ def test_somebody_there_or_acknowledged_or_found_twice_is_doubled(history: list[
         pytest.param([create(404)], [], id="no such path"),
         pytest.param([create(201, answer=answer(201, ANA.document(OFFICIAL)))], [ANA], id="no Location"),
         pytest.param([create(201, answer=create(201, BIA).answer)], [ANA], id="another person acknowledged"),
-        pytest.param([create(201)], [ANA._replace(stack=None)], id="stored otherwise"),
-        pytest.param([create(503)], [ANA._replace(stack=[])], id="stored in part"),
+        pytest.param([create(201)], [ANA._replace(skills=None)], id="stored otherwise"),
+        pytest.param([create(503)], [ANA._replace(skills=[])], id="stored in part"),
         pytest.param([create(0)], [ANA._replace(name="An")], id="stored cut off"),
         pytest.param([], [ANA], id="a row that nobody sent"),
         pytest.param([create(503, answer=Answer(503, {"retry-after": "1"}, b""))], [], id="not a problem+json"),

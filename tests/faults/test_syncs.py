@@ -57,7 +57,7 @@ def search_while(config: Config, act: Callable[[], None]) -> tuple[int, int, lis
     def write(number: int) -> None:
         store = PeopleStore(config)
         while not ended.is_set():
-            person = somebody(name=secrets.token_hex(40), stack=[secrets.token_hex(16) for _ in range(4)])
+            person = somebody(name=secrets.token_hex(40), skills=[secrets.token_hex(16) for _ in range(4)])
             if number % 2:
                 late = int.from_bytes(person.id[:6]) - BEHIND
                 person = person._replace(id=late.to_bytes(6) + person.id[6:])

@@ -22,7 +22,7 @@ def mark() -> str:
 @pytest.fixture
 def store(operated: RunningStack, mark: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[PeopleStore]:
     """The store of a MySQL that gives a search little memory and has many rows with one name."""
-    monkeypatch.setattr("service.finder.plan", knowing_nothing)
+    monkeypatch.setattr("service.finder.plan_search", knowing_nothing)
     with connected(operated) as cursor:
         cursor.executemany(
             "INSERT INTO pessoas (id, apelido, nome, nascimento) VALUES (%s, %s, 'Xylophon', '2000-01-01')",

@@ -27,7 +27,7 @@ def test_all_is_well_with_a_stack_that_is_written_to(operated: RunningStack) -> 
     def write() -> None:
         store = PeopleStore(operated.config)
         while not over.is_set():
-            store.add(somebody(name=secrets.token_hex(40), stack=[secrets.token_hex(16) for _ in range(8)]))
+            store.add(somebody(name=secrets.token_hex(40), skills=[secrets.token_hex(16) for _ in range(8)]))
 
     writer = threading.Thread(target=write)
     writer.start()

@@ -8,9 +8,9 @@ import pymysql
 import pytest
 from pymysql.cursors import Cursor
 
-from service.letters import BEGINS, Weights
 from service.person import Person
-from service.search import Plan, Sample, plan
+from service.search import Sample, SearchPlan, plan_search
+from service.search_key import ALPHABET_STARTS, Weights
 from service.store import PeopleStore
 from tests.support.people import nickname, somebody
 from tests.support.stack import RunningStack
@@ -27,7 +27,7 @@ FRAGMENTS = [
 
 def begin_alphabet(root: Cursor, alphabet: int) -> None:
     """Let the people who are stored from now on have an alphabet, unless it is a later one already."""
-    root.execute("UPDATE contagem SET letras = GREATEST(letras, %s)", (BEGINS[alphabet],))
+    root.execute("UPDATE contagem SET letras = GREATEST(letras, %s)", (ALPHABET_STARTS[alphabet],))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def people(shelf: PeopleStore, root: Cursor) -> list[Person]:
         person = somebody(
             nickname=unicodedata.normalize("NFC", nickname()[:10] + choose.choice(FRAGMENTS))[:32],
             name=unicodedata.normalize("NFC", name),
-            stack=skills and [unicodedata.normalize("NFC", skill) for skill in skills],
+            skills=skills and [unicodedata.normalize("NFC", skill) for skill in skills],
         )
         shelf.add(person)
         made.append(person)
@@ -76,7 +76,7 @@ class Oracle:
 
     def learn(self, person: Person) -> None:
         """Take one more person in, who has been stored."""
-        self._learn(person.id, person.nickname, person.name, *(person.stack or ()))
+        self._learn(person.id, person.nickname, person.name, *(person.skills or ()))
 
     def _learn(self, identifier: bytes, *fields: str) -> None:
         self._cursor.executemany("INSERT INTO fields VALUES (%s, %s)", [(identifier, field) for field in fields])
@@ -95,7 +95,7 @@ def terms(people: list[Person]) -> Iterator[str]:
         yield fragment.swapcase()
         yield fragment + choose.choice(FRAGMENTS)
     for person in people:
-        text = choose.choice([person.nickname, person.name, *(person.stack or [])])
+        text = choose.choice([person.nickname, person.name, *(person.skills or [])])
         start = choose.randrange(len(text))
         yield text[start : start + choose.randint(1, 20)]
     for person in people[:100]:
@@ -118,53 +118,53 @@ def check(shelf: PeopleStore, oracle: Oracle, term: str) -> str | None:
 
 
 Weigh = Callable[[str], Weights]
-Planner = Callable[[str, Weigh, Sample], Plan]
+Planner = Callable[[str, Weigh, Sample], SearchPlan]
 
 
-def by_full_text(term: str, weigh: Weigh, sample: Sample) -> Plan:
-    """Plan as for a large table: full text wherever it can help, however small the table."""
-    planned = plan(term, weigh, sample)
-    return planned._replace(scan_first=False) if planned.pieces else planned
+def by_full_text(term: str, weights_of: Weigh, sample: Sample) -> SearchPlan:
+    """SearchPlan as for a large table: full text wherever it can help, however small the table."""
+    planned = plan_search(term, weights_of, sample)
+    return planned._replace(scan_first=False) if planned.ngrams else planned
 
 
-def knowing_nothing(term: str, weigh: Weigh, sample: Sample) -> Plan:
-    return by_full_text(term, weigh, Sample())
+def knowing_nothing(term: str, weights_of: Weigh, sample: Sample) -> SearchPlan:
+    return by_full_text(term, weights_of, Sample())
 
 
-def in_many_statements(term: str, weigh: Weigh, sample: Sample) -> Plan:
-    """Plan as for lists so long that each alphabet is asked for by itself."""
-    return by_full_text(term, weigh, sample)._replace(entries=1e6)
+def in_many_statements(term: str, weights_of: Weigh, sample: Sample) -> SearchPlan:
+    """SearchPlan as for lists so long that each alphabet is asked for by itself."""
+    return by_full_text(term, weights_of, sample)._replace(postings_per_row=1e6)
 
 
-@pytest.mark.parametrize("planner", [plan, by_full_text, knowing_nothing, in_many_statements])
+@pytest.mark.parametrize("planner", [plan_search, by_full_text, knowing_nothing, in_many_statements])
 def test_search_finds_exactly_what_the_oracle_finds(
     shelf: PeopleStore, people: list[Person], oracle: Oracle, planner: Planner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     oracle.read_table()
-    monkeypatch.setattr("service.finder.plan", planner)
+    monkeypatch.setattr("service.finder.plan_search", planner)
 
     wrong = [fault for term in terms(people) if (fault := check(shelf, oracle, term))]
 
     assert wrong == []
 
 
-class OfOneAlphabet(Plan):
-    def words(self, alphabet: int) -> str:
-        return super().words(0)
+class OfOneAlphabet(SearchPlan):
+    def match_expression(self, alphabet: int) -> str:
+        return super().match_expression(0)
 
 
 BROKEN: dict[str, Planner] = {
-    "words of the term as it is": lambda term, weigh, sample: by_full_text(
+    "words of the term as it is": lambda term, weights_of, sample: by_full_text(
         term, lambda text: tuple(map(ord, text)), sample
     ),
-    "words of what begins a field": lambda term, weigh, sample: by_full_text(
-        term, lambda text: weigh("\n" + text), sample
+    "words of what begins a field": lambda term, weights_of, sample: by_full_text(
+        term, lambda text: weights_of("\n" + text), sample
     ),
-    "the words of the first alphabet only": lambda term, weigh, sample: OfOneAlphabet(
-        *by_full_text(term, weigh, sample)
+    "the words of the first alphabet only": lambda term, weights_of, sample: OfOneAlphabet(
+        *by_full_text(term, weights_of, sample)
     ),
-    "no LIKE": lambda term, weigh, sample: by_full_text(term, weigh, sample)._replace(pattern="%"),
-    "LIKE with its wildcards": lambda term, weigh, sample: by_full_text(term, weigh, sample)._replace(
+    "no LIKE": lambda term, weights_of, sample: by_full_text(term, weights_of, sample)._replace(pattern="%"),
+    "LIKE with its wildcards": lambda term, weights_of, sample: by_full_text(term, weights_of, sample)._replace(
         pattern=f"%{term}%"
     ),
 }
@@ -176,7 +176,7 @@ def test_a_wrong_plan_would_be_seen(
 ) -> None:
     """The judge judges: it finds what is missing, and what is too much."""
     oracle.read_table()
-    monkeypatch.setattr("service.finder.plan", BROKEN[broken])
+    monkeypatch.setattr("service.finder.plan_search", BROKEN[broken])
 
     assert any(check(shelf, oracle, term) for term in terms(people))
 

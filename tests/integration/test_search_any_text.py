@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pymysql.cursors import Cursor
 
 from service.database import Database
-from service.letters import Letters, canary_word, spell
 from service.person import has_control_character
+from service.search_key import Collation, canary_key, encode
 from service.store import PeopleStore
 from tests.integration.test_search import Oracle, by_full_text, check
 from tests.support.people import nickname, somebody
@@ -32,14 +32,14 @@ FIELDS = st.text(CHARACTERS, min_size=1, max_size=12).map(lambda text: unicodeda
 
 
 @pytest.fixture(scope="module")
-def letters(library: RunningStack) -> Letters:
-    return Letters(Database(library.config))
+def letters(library: RunningStack) -> Collation:
+    return Collation(Database(library.config))
 
 
 CHARACTERS_OF_UNICODE = [chr(code) for code in range(32, 0x110000) if not 0xD800 <= code <= 0xDFFF]
 
 
-def test_terms_and_documents_are_spelt_the_same_whatever_the_neighbours(root: Cursor, letters: Letters) -> None:
+def test_terms_and_documents_are_spelt_the_same_whatever_the_neighbours(root: Cursor, letters: Collation) -> None:
     """Every character of Unicode, first among the next ones in order, then among others; in each alphabet."""
     root.execute("SHOW CREATE TABLE pessoas")
     column = dict(re.findall(r"`(\w+)` medium.*GENERATED ALWAYS AS \((.*)\) (?:STORED|VIRTUAL)", root.fetchone()[1]))  # type: ignore[index]
@@ -54,13 +54,13 @@ def test_terms_and_documents_are_spelt_the_same_whatever_the_neighbours(root: Cu
                 f"SELECT {column['busca']} FROM weighted",
                 (text, alphabet << 32 | start),
             )
-            canary = canary_word(start) if start else ""
-            assert root.fetchone() == (spell(letters.weigh(text + "\n="), alphabet) + canary,)  # type: ignore[index]
+            canary = canary_key(start) if start else ""
+            assert root.fetchone() == (encode(letters.weights_of(text + "\n="), alphabet) + canary,)  # type: ignore[index]
 
 
-def test_equals_are_spelt_the_same(letters: Letters) -> None:
-    assert letters.weigh("joão JOÃO ⓙⓞⓐⓞ")[:4] == letters.weigh("JOAO")
-    assert letters.weigh("①") == letters.weigh("1")
+def test_equals_are_spelt_the_same(letters: Collation) -> None:
+    assert letters.weights_of("joão JOÃO ⓙⓞⓐⓞ")[:4] == letters.weights_of("JOAO")
+    assert letters.weights_of("①") == letters.weights_of("1")
 
 
 @pytest.mark.parametrize(
@@ -71,18 +71,18 @@ def test_equals_are_spelt_the_same(letters: Letters) -> None:
     ],
 )
 def test_letters_digits_and_spaces_stay_apart(
-    letters: Letters, alphabet: int, characters: str, expected: set[str]
+    letters: Collation, alphabet: int, characters: str, expected: set[str]
 ) -> None:
     """A mask of other bits would make frequent characters one, and searches slow."""
     alike = defaultdict(str)
     for character in characters:
-        alike[spell(letters.weigh(character), alphabet)] += character
+        alike[encode(letters.weights_of(character), alphabet)] += character
     assert {some for some in alike.values() if len(some) > 1} == expected
 
 
 def test_each_letter_is_one_to_mysqls_parsers_and_like_no_other(root: Cursor) -> None:
-    alphabet = [letter for number in range(41) for letter in sorted(set(spell(tuple(range(0x200)), number)))]
-    alphabet += [canary_word(number)[-1] for number in range(64)]
+    alphabet = [letter for number in range(41) for letter in sorted(set(encode(tuple(range(0x200)), number)))]
+    alphabet += [canary_key(number)[-1] for number in range(64)]
     root.execute("DROP TABLE IF EXISTS letters")
     root.execute(
         "CREATE TABLE letters (text TEXT COLLATE utf8mb4_0900_bin NOT NULL, FULLTEXT (text) WITH PARSER ngram)"
@@ -102,7 +102,7 @@ def test_each_letter_is_one_to_mysqls_parsers_and_like_no_other(root: Cursor) ->
 
 def test_a_person_whose_characters_have_many_weights_is_stored_and_found(shelf: PeopleStore) -> None:
     """One character may have 18 weights, and a request 16 KiB."""
-    person = somebody(stack=["\ufdfa" * 32] * 160)
+    person = somebody(skills=["\ufdfa" * 32] * 160)
     shelf.add(person)
 
     assert person in shelf.search("\ufdfa" * 3)
@@ -113,7 +113,7 @@ def test_whoever_brings_the_next_eight_thousandth_letter_is_a_canary_row(
     shelf: PeopleStore, root: Cursor, missing: int
 ) -> None:
     """What parts and ends the fields counts too: four letters more than the text has."""
-    person = somebody(name="Bruna", stack=["Go"])
+    person = somebody(name="Bruna", skills=["Go"])
     written = len(person.nickname) + len("Bruna") + len("Go")
     root.execute("UPDATE contagem SET letras = (letras DIV 8000 + 2) * 8000 - %s", (written + 4 - missing + 1,))
     shelf.add(person)
@@ -166,7 +166,7 @@ def test_whatever_is_stored_whatever_is_searched_for_the_answer_is_the_oracles(
     shelf: PeopleStore, oracle: Oracle, monkeypatch: pytest.MonkeyPatch, case: tuple[list[str], list[str]]
 ) -> None:
     fields, terms = case
-    person = somebody(nickname=(nickname()[:8] + fields[0])[:32], name=fields[1], stack=fields[2:] or None)
+    person = somebody(nickname=(nickname()[:8] + fields[0])[:32], name=fields[1], skills=fields[2:] or None)
     assert not has_control_character("".join(fields))
     shelf.add(person)
     oracle.learn(person)
@@ -174,7 +174,7 @@ def test_whatever_is_stored_whatever_is_searched_for_the_answer_is_the_oracles(
     for term in terms:
         assert check(shelf, oracle, term) is None
         with monkeypatch.context() as patch:
-            patch.setattr("service.finder.plan", by_full_text)
+            patch.setattr("service.finder.plan_search", by_full_text)
             assert check(shelf, oracle, term) is None
 
 

@@ -15,7 +15,7 @@ from enum import Enum
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from service.person import ENGLISH, OFFICIAL, Dialect, Person, id_text, parse_id
+from service.person import ENGLISH, OFFICIAL, Dialect, Person, format_id, parse_id
 from tests.support.client import Answer, OverTheWire, post
 
 PATIENCE = 20.0  # seconds after which a client takes a request for hanging
@@ -283,9 +283,9 @@ class Load:
                 answer = post(self._wire, dialect.people, body)
             else:
                 path = {
-                    Action.READ: f"{dialect.people}/{id_text(person.id)}",
+                    Action.READ: f"{dialect.people}/{format_id(person.id)}",
                     Action.SEARCH: f"{dialect.people}?{dialect.term}={person.nickname}",
-                    Action.COUNT: dialect.total,
+                    Action.COUNT: dialect.people_count,
                 }[action]
                 answer = self._wire.ask("GET", path)
         except (OSError, http.client.HTTPException) as failure:

@@ -38,7 +38,7 @@ class connected:
 def fill(store: PeopleStore, count: int = 200) -> list[Person]:
     """Store people with so much text that there are canary rows among them."""
     people = [
-        somebody(name=secrets.token_hex(30), stack=[secrets.token_hex(16) for _ in range(8)]) for _ in range(count)
+        somebody(name=secrets.token_hex(30), skills=[secrets.token_hex(16) for _ in range(8)]) for _ in range(count)
     ]
     for person in people:
         store.add(person)

@@ -13,10 +13,12 @@ import pytest
 
 import service.finder
 import service.gate
+import service.sync_guard
+import service.timed_reader
 from service.database import Row
-from service.errors import TookTooLong
+from service.errors import SearchTimeout
 from service.finder import Finder
-from service.letters import as_first, canary_word, newest_alphabet
+from service.search_key import canary_key, in_first_alphabet, newest_alphabet
 
 SEARCHES = 300  # of each situation and seed
 SEEDS = 5
@@ -151,7 +153,7 @@ class Server:
 class Index:
     """What the finder takes for the database, and for the time: it passes before each look."""
 
-    bound = 900
+    select_timeout_ms = 900
 
     def __init__(self, choose: random.Random, situation: Situation, ignored: int | None = None) -> None:
         self._choose = choose
@@ -197,7 +199,7 @@ class Index:
 
     def _look_up(self, word: str) -> list[int]:
         """Return the row that has the word, if it is in the cache or in the index at the moment of the look."""
-        number = NUMBERS.get(as_first(word))
+        number = NUMBERS.get(in_first_alphabet(word))
         if number is not None and newest_alphabet(number * self._situation.letters) != max(
             ord(word[0]) - 0x4C00 >> 9, 0
         ):
@@ -219,12 +221,18 @@ class Index:
             self._stood_still += self._situation.stands_still
 
 
+def give_time(monkeypatch: pytest.MonkeyPatch, index: Index) -> None:
+    """Let the service take the time from the model."""
+    for module in (service.finder, service.sync_guard, service.timed_reader):
+        monkeypatch.setattr(module, "time", index)
+
+
 def name(number: int) -> str:
     return "".join(LETTERS[number // len(LETTERS) ** place % len(LETTERS)] for place in (2, 1, 0))
 
 
 NUMBERS = {name(number): number for number in range(len(LETTERS) ** 3)}
-CANARIES = {canary_word(number): number for number in range(10_000)}
+CANARIES = {canary_key(number): number for number in range(10_000)}
 
 
 def missed(monkeypatch: pytest.MonkeyPatch, situation: Situation, ignored: int | None = None) -> int:
@@ -236,7 +244,7 @@ def missed(monkeypatch: pytest.MonkeyPatch, situation: Situation, ignored: int |
     for seed in range(SEEDS):
         choose = random.Random(seed)
         index = Index(choose, situation, ignored)
-        monkeypatch.setattr(service.finder, "time", index)
+        give_time(monkeypatch, index)
         finder = Finder(index)  # type: ignore[arg-type]
         first = index.server
         for _ in range(SEARCHES):
@@ -248,7 +256,7 @@ def missed(monkeypatch: pytest.MonkeyPatch, situation: Situation, ignored: int |
             started = index.now
             try:
                 people = [person for (person,) in finder.find(name(wanted))]
-            except TookTooLong:  # answered 503, which is true
+            except SearchTimeout:  # answered 503, which is true
                 continue
             count += name(wanted) not in people and wanted < index.server.newest(started)[0]
     return count
@@ -262,7 +270,7 @@ def test_nobody_is_missed_while_the_index_is_synced(situation: str, monkeypatch:
 def test_a_search_whose_canary_rows_are_never_found_is_done_by_a_scan(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are not in the index, for whatever reason: the scan needs none."""
     index = Index(random.Random(1), SITUATIONS["steady"])
-    monkeypatch.setattr(service.finder, "time", index)
+    give_time(monkeypatch, index)
     monkeypatch.setattr(index, "_look_up", lambda word: [])
     index.now = started = index.server.times[-1]
 
@@ -272,10 +280,10 @@ def test_a_search_whose_canary_rows_are_never_found_is_done_by_a_scan(monkeypatc
 
 def test_a_search_whose_canary_rows_may_have_been_deleted_is_done_by_a_scan(monkeypatch: pytest.MonkeyPatch) -> None:
     index = Index(random.Random(1), SITUATIONS["steady"])
-    monkeypatch.setattr(service.finder, "time", index)
+    give_time(monkeypatch, index)
     monkeypatch.setattr(index, "_look_up", lambda word: pytest.fail("full text was asked"))
     index.now = index.server.times[-1]
-    for still_there in (0, max(service.gate.BEHIND)):
+    for still_there in (0, max(service.gate.CANARY_DISTANCES)):
         index.deleted = len(index.server.canaries) - still_there
         assert Finder(index).find(name(1)) == [(name(1),)]  # type: ignore[arg-type]
 
@@ -292,18 +300,18 @@ def test_the_checker_sees_that_the_words_are_read_only_once(ignored: int, monkey
 def test_the_checker_sees_canary_rows_of_another_sync(
     situation: str, behind: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service.gate, "BEHIND", behind)
+    monkeypatch.setattr(service.gate, "CANARY_DISTANCES", behind)
 
     assert missed(monkeypatch, SITUATIONS[situation]) > 10
 
 
 def test_the_checker_sees_that_an_alphabet_that_innodb_holds_back_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service.gate, "CACHE", 0)
+    monkeypatch.setattr(service.gate, "CACHE_SIZE", 0)
 
     assert missed(monkeypatch, SITUATIONS["thirteen alphabets, of which InnoDB may hold back two"]) > 2
 
 
 def test_the_checker_sees_a_search_without_canary_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service.finder, "SYNC_OVER", -1)
+    monkeypatch.setattr(service.sync_guard, "QUIET_PERIOD", -1)
 
     assert missed(monkeypatch, SITUATIONS["steady"]) > 10

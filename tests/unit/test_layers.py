@@ -12,22 +12,28 @@ from ops import ROOT
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "config": set(),
+    "logs": set(),
     "probe": set(),
     "backoff": set(),
+    "statements": set(),
     "document": {"errors"},
     "person": {"errors"},
     "database": {"config", "errors"},
-    "letters": {"database"},
-    "search": {"letters"},
-    "gate": {"letters"},
-    "sampler": {"database", "errors", "letters", "search"},
-    "finder": {"database", "errors", "gate", "letters", "person", "sampler", "search"},
-    "store": {"config", "database", "errors", "finder", "person", "search"},
+    "search_key": {"database"},
+    "search": {"search_key"},
+    "gate": {"search_key"},
+    "timed_reader": {"database", "errors"},
+    "sampler": {"database", "errors", "search", "search_key"},
+    "sync_guard": {"database", "gate", "search", "search_key", "statements", "timed_reader"},
+    "finder": {
+        "database", "errors", "person", "sampler", "search", "search_key", "statements", "sync_guard", "timed_reader",
+    },
+    "store": {"config", "database", "errors", "finder", "person", "search", "statements", "timed_reader"},
     "resources": {"document", "errors", "person", "store"},
-    "app": {"errors", "person", "resources", "store"},
+    "app": {"errors", "logs", "person", "resources", "store"},
     "server": {"backoff"},
-    "__main__": {"app", "config", "probe", "server", "store"},
-}
+    "__main__": {"app", "config", "logs", "probe", "server", "store"},
+}  # fmt: skip
 
 # Who may know a library, where not everybody may.
 OWNERS: dict[str, set[str]] = {
@@ -35,7 +41,7 @@ OWNERS: dict[str, set[str]] = {
     "dbutils": {"database"},
     "bjoern": {"server"},
     "falcon": {"app", "resources"},
-    "ujson": {"document", "resources"},
+    "ujson": {"app", "document"},
 }
 
 # The packages, from the bottom up: each may import from itself and from those above it in this list.

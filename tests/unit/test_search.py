@@ -3,19 +3,19 @@
 import pytest
 
 import service.search
-from service.letters import Weights, spell
-from service.search import LIMIT, Plan, Sample
+from service.search import LIMIT, Sample, SearchPlan
+from service.search_key import Weights, encode
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz_0123456789"
 NARROW = [weight for weight in range(0x70) if not weight & 0x10]  # weights that no two have the same letter of
 
 
-def weigh(text: str) -> Weights:
+def weights_of(text: str) -> Weights:
     return tuple(NARROW[ALPHABET.index(character)] for character in text.lower().replace(" ", "_"))
 
 
 def written(text: str) -> str:
-    return spell(weigh(text), 0)
+    return encode(weights_of(text), 0)
 
 
 # 1,000 rows of letters: everybody is called Silva, one in ten knows Elixir, one in 500 Zulmira.
@@ -27,20 +27,20 @@ WRITTEN = [written(row) for row in ROWS]
 MILLION = Sample(WRITTEN, 1_000_000)
 
 
-def plan(term: str, sample: Sample) -> Plan:
-    return service.search.plan(term, weigh, sample)
+def plan(term: str, sample: Sample) -> SearchPlan:
+    return service.search.plan_search(term, weights_of, sample)
 
 
 def looked_up(term: str, sample: Sample = MILLION) -> list[str]:
     """Return the pieces that full text narrows with, as text."""
-    return ["".join(ALPHABET[NARROW.index(weight)] for weight in piece) for piece in plan(term, sample).pieces]
+    return ["".join(ALPHABET[NARROW.index(weight)] for weight in ngram) for ngram in plan(term, sample).ngrams]
 
 
 def test_what_nearly_everybody_has_is_scanned_for_first() -> None:
     planned = plan("silva", MILLION)
 
     assert planned.scan_first
-    assert planned.pieces
+    assert planned.ngrams
 
 
 def test_what_few_have_is_looked_up_by_its_rarest_trigram() -> None:
@@ -77,7 +77,7 @@ def test_a_small_table_is_scanned() -> None:
 
 def test_the_time_for_what_is_found_does_not_grow_with_the_table() -> None:
     """The lists of one alphabet are enough."""
-    assert plan("silva", Sample(WRITTEN, 10_000_000)).cost == plan("silva", MILLION).cost
+    assert plan("silva", Sample(WRITTEN, 10_000_000)).full_text_ms == plan("silva", MILLION).full_text_ms
 
 
 @pytest.mark.parametrize(
@@ -86,43 +86,43 @@ def test_the_time_for_what_is_found_does_not_grow_with_the_table() -> None:
 )
 def test_less_than_a_trigram_is_looked_up_as_the_beginning_of_one(letters: str, words: str) -> None:
     weights = tuple(ord(letter) for letter in letters)
-    expected = words.translate({ord(letter): spell((ord(letter),), 0) for letter in letters})
+    expected = words.translate({ord(letter): encode((ord(letter),), 0) for letter in letters})
 
-    assert service.search.plan("whatever", lambda text: weights, Sample()).words(0) == expected
+    assert service.search.plan_search("whatever", lambda text: weights, Sample()).match_expression(0) == expected
 
 
 def test_a_piece_has_other_letters_in_each_alphabet() -> None:
     planned = plan("zulmira", MILLION)
 
-    assert len({planned.words(alphabet) for alphabet in range(41)}) == 41
-    assert len(set("".join(planned.words(alphabet) for alphabet in range(41)))) == 41 * 3 + len('+"')
+    assert len({planned.match_expression(alphabet) for alphabet in range(41)}) == 41
+    assert len(set("".join(planned.match_expression(alphabet) for alphabet in range(41)))) == 41 * 3 + len('+"')
 
 
 def test_what_has_no_letters_is_scanned_for() -> None:
-    assert service.search.plan("\u200b", lambda text: (), MILLION).scan_first
+    assert service.search.plan_search("\u200b", lambda text: (), MILLION).scan_first
 
 
 @pytest.mark.parametrize(("term", "pattern"), [("100%", "%100\\%%"), ("a_b", "%a\\_b%"), ("\\", "%\\\\%")])
 def test_wildcards_of_like_are_ordinary_characters(term: str, pattern: str) -> None:
-    assert service.search.plan(term, lambda text: (), Sample()).pattern == pattern
+    assert service.search.plan_search(term, lambda text: (), Sample()).pattern == pattern
 
 
 def test_a_sample_tells_what_share_of_the_rows_has_a_piece() -> None:
     sample = Sample(["joao", "joana", "anaana", "eva"], 4)
 
-    assert sample.share("joa") == 0.5
-    assert sample.share("ana") == 0.5, "a row counts once"
-    assert sample.share("e") == 0.25
-    assert sample.share("xyz") == sample.share("q") == 0
+    assert sample.frequency("joa") == 0.5
+    assert sample.frequency("ana") == 0.5, "a row counts once"
+    assert sample.frequency("e") == 0.25
+    assert sample.frequency("xyz") == sample.frequency("q") == 0
 
 
 def test_a_sample_tells_what_share_of_the_rows_has_several_pieces_and_never_that_none_has() -> None:
     sample = Sample(["joao", "joana", "anaana", "eva"], 4)
 
-    assert sample.share_of_all(["joa", "ana"]) == 0.25
-    assert sample.share_of_all(["joa", "eva"]) == 0.125
+    assert sample.joint_frequency(["joa", "ana"]) == 0.25
+    assert sample.joint_frequency(["joa", "eva"]) == 0.125
 
 
 def test_an_empty_sample_knows_nothing() -> None:
-    assert Sample().share("ana") == 0
+    assert Sample().frequency("ana") == 0
     assert LIMIT == 50

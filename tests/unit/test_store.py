@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from service.config import Config
-from service.errors import TookTooLong, Unavailable
-from service.store import LONGEST_WAIT, PeopleStore
+from service.errors import SearchTimeout, Unavailable
+from service.store import MAX_RETRY_AFTER, PeopleStore
 
 
 def waits(monkeypatch: pytest.MonkeyPatch, outcomes: str) -> Iterator[int]:
@@ -16,7 +16,7 @@ def waits(monkeypatch: pytest.MonkeyPatch, outcomes: str) -> Iterator[int]:
 
         def find(term: str, refused: bool = outcome == "x") -> list[str]:
             if refused:
-                raise TookTooLong
+                raise SearchTimeout
             return []
 
         monkeypatch.setattr(store._finder, "find", find)
@@ -28,7 +28,7 @@ def waits(monkeypatch: pytest.MonkeyPatch, outcomes: str) -> Iterator[int]:
 
 def test_the_more_searches_are_refused_the_longer_a_client_is_told_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(waits(monkeypatch, "xxxxxxxx")) == [1, 2, 4, 8, 16, 32, 32, 32]
-    assert list(waits(monkeypatch, "x" * 1000))[-1] == LONGEST_WAIT
+    assert list(waits(monkeypatch, "x" * 1000))[-1] == MAX_RETRY_AFTER
 
 
 def test_after_a_search_that_succeeds_all_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,108 @@
+"""Searches the full-text index so that a sync of InnoDB's cache hides no match.
+
+InnoDB keeps the n-grams of new rows in a cache. A sync moves them to the index: InnoDB empties the cache a moment
+before the moved rows become visible in the index. A search in that moment would miss them.
+
+The guard therefore evaluates `(term) (canaries) (term)` for alphabets whose rows may be in the cache. If it finds all
+canary rows between the two evaluations, no match was missed. docs/search.md has the proof.
+"""
+
+import contextlib
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from service.database import Database, ResultCacheExceeded, Row
+from service.gate import CANARY_DISTANCES, SELECT_GATE, Gate
+from service.search import LIMIT, SearchPlan
+from service.search_key import canary_key
+from service.statements import CONTAINS, PERSON
+from service.timed_reader import TimedReader
+
+QUIET_PERIOD = 60  # seconds without a write, after which the last sync has ended
+SYNC_PAUSE = 0.005  # seconds, in which InnoDB usually commits a sync
+MAX_ATTEMPTS = 20  # after which a scan answers, which needs no index
+
+_CANARY = "marca & 0xFFFFFFFF"
+_BY_NGRAMS = (
+    f"SELECT {{hint}} {PERSON} FROM pessoas "
+    f"WHERE MATCH (busca) AGAINST (%s IN BOOLEAN MODE) AND {CONTAINS} LIMIT {LIMIT}"
+)
+_BY_NGRAMS_WITH_CANARIES = (
+    f"SELECT {{hint}} CONCAT_WS(CHAR(31 USING utf8mb4), {_CANARY}, IF({CONTAINS}, {PERSON}, NULL)) FROM pessoas "
+    f"WHERE MATCH (busca) AGAINST (%s IN BOOLEAN MODE) AND ({CONTAINS} OR {_CANARY} IN ({{canaries}})) "
+    f"LIMIT {LIMIT + len(CANARY_DISTANCES)}"
+)
+
+
+class _Expression(NamedTuple):
+    """The match expression for some alphabets, and for those of them whose rows may be in InnoDB's cache."""
+
+    all: str
+    cached: str
+
+
+class SyncGuard:
+    """Looks up n-grams, and repeats a look-up during which a sync may have hidden rows."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._last_gate: tuple[int, str] = (0, "")
+        self._unchanged_since = 0.0
+
+    def read_gate(self) -> Gate:
+        """Return what the gate counts now; raise Unavailable if MySQL does not answer."""
+        counts = self._database.read(SELECT_GATE)[0][0]
+        if (self._database.connections, counts) != self._last_gate:
+            self._last_gate, self._unchanged_since = (self._database.connections, counts), time.monotonic()
+        return Gate(*map(int, counts.split()))
+
+    def search(self, plan: SearchPlan, alphabets: range, gate: Gate, reader: TimedReader) -> Sequence[Row] | None:
+        """Return rows of some alphabets that match, all of them if there are fewer than 50; None if it cannot.
+
+        A search that needs too much memory is repeated with one n-gram at a time. The sample tells how frequent an
+        n-gram is in the whole table, and one alphabet may have most of its rows.
+        """
+        single = [plan._replace(ngrams=(ngram,)) for ngram in plan.ngrams] if len(plan.ngrams) > 1 else []
+        for attempt in (plan, *single):
+            with contextlib.suppress(ResultCacheExceeded):
+                return self._search_guarded(attempt, alphabets, gate, reader)
+            gate = self.read_gate()  # for the newest canary row
+        return None
+
+    def _search_guarded(
+        self, plan: SearchPlan, alphabets: range, gate: Gate, reader: TimedReader
+    ) -> Sequence[Row] | None:
+        expressions = {alphabet: f"({plan.match_expression(alphabet)})" for alphabet in alphabets}
+        expression = _Expression(
+            " ".join(expressions.values()),
+            " ".join(expressions[alphabet] for alphabet in alphabets if gate.may_be_cached(alphabet)),
+        )
+        for _ in range(MAX_ATTEMPTS):
+            canaries = gate.canaries()
+            if not expression.cached or not canaries or self._is_quiet():
+                return reader.read(_BY_NGRAMS, (expression.all, plan.pattern))
+            if gate.newest_lost_canary >= min(canaries):
+                return None
+            rows, is_complete = self._search_with_canaries(expression, plan.pattern, canaries, reader)
+            if is_complete or len(rows) >= LIMIT:
+                return rows
+            time.sleep(SYNC_PAUSE)
+            gate = self.read_gate()
+        return None
+
+    def _search_with_canaries(
+        self, expression: _Expression, pattern: str, canaries: set[int], reader: TimedReader
+    ) -> tuple[Sequence[Row], bool]:
+        """Return the rows that match, and whether no match was missed."""
+        connection = self._database.connections
+        statement = _BY_NGRAMS_WITH_CANARIES.replace("{canaries}", ", ".join(map(str, canaries)))
+        against = f"{expression.all} {' '.join(map(canary_key, canaries))} {expression.cached}"
+        parts = [row.partition("\x1f") for (row,) in reader.read(statement, (pattern, against, pattern))]
+        rows = [(person,) for _, _, person in parts if person]
+        is_complete = canaries <= {int(number) for number, _, _ in parts}
+        return rows, is_complete and connection == self._database.connections
+
+    def _is_quiet(self) -> bool:
+        """Return whether nothing was written for so long that no sync goes on."""
+        return time.monotonic() - self._unchanged_since > QUIET_PERIOD
