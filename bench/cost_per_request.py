@@ -1,10 +1,10 @@
-"""Prints what one request costs each part of a running stack while nobody else asks, in microseconds of CPU.
+"""Prints what one request costs each component of a running stack while nobody else asks, in microseconds of CPU.
 
     ./rinha up --detach
     PYTHONPATH=. .venv/bin/python -m bench.cost_per_request .rinha/9999
 
 Each line is a closed loop of one client: first without a pause, when all caches of the processor are warm, then with
-pauses. From nginx's own answer and an empty Falcon resource to whole requests, one part is added after the other.
+pauses. From nginx's own answer and an empty Falcon resource to whole requests, one component is added after the other.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import pymysql
 from bench.people import CREATED, Payload, payloads, terms
 from bench.wire import ask
 from ops.client import person_path, search_path
-from ops.stack.data_directory import Folder
+from ops.stack.data_directory import DataDirectory
 from ops.system.processes import members
 from service.document import read_object
 from service.errors import NicknameTaken
@@ -29,23 +29,23 @@ Act = Callable[[int], object]
 
 
 def main() -> None:
-    """Print the table for the stack of a data folder, whose people it adds to."""
+    """Print the table for the stack of a data directory, whose people it adds to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="the data folder of a running stack")
+    parser.add_argument("directory", type=Path, help="the data directory of a running stack")
     parser.add_argument("--requests", type=int, default=2000, metavar="N", help="of each kind (default: %(default)s)")
     parser.add_argument("--pauses", type=float, nargs="*", default=[0, 1, 5], metavar="MS", help="before each request")
     arguments = parser.parse_args()
-    folder = Folder(arguments.folder)
-    parts = {name: part.pid for name, part in folder.running().parts.items()}
+    directory = DataDirectory(arguments.directory)
+    components = {name: component.pid for name, component in directory.running().components.items()}
     names = ("nginx", "API", "mysqld", "this process")
 
     def used() -> list[float]:
-        apis = [pid for name, pid in parts.items() if name.startswith("api")]
-        groups = [[parts["nginx"]], apis, [parts["mysql"]]]
+        apis = [pid for name, pid in components.items() if name.startswith("api")]
+        groups = [[components["nginx"]], apis, [components["mysql"]]]
         return [sum(map(_cpu, group)) for group in groups] + [time.process_time() * 1e6]
 
     print(f"{'':<46} pause" + "".join(f"{name:>14}" for name in names))
-    for what, act in _acts(folder, arguments.requests * len(arguments.pauses)):
+    for what, act in _acts(directory, arguments.requests * len(arguments.pauses)):
         for turn, pause in enumerate(arguments.pauses):
             before = used()
             for number in range(turn * arguments.requests, (turn + 1) * arguments.requests):
@@ -56,10 +56,10 @@ def main() -> None:
             print(f"{what:<46} {pause:2.0f} ms" + "".join(f"{cost:14.0f}" for cost in costs), flush=True)
 
 
-def _acts(folder: Folder, count: int) -> Iterator[tuple[str, Act]]:
+def _acts(directory: DataDirectory, count: int) -> Iterator[tuple[str, Act]]:
     """Yield what to measure: its name, and a function of how often it was called before."""
-    front, instance = f"127.0.0.1:{folder.running().port}", f"unix:{folder.run}/api1.1.sock"
-    config = folder.config(db_timeout=10)
+    front, instance = f"127.0.0.1:{directory.running().port}", f"unix:{directory.run}/api1.1.sock"
+    config = directory.config(db_timeout=10)
     store = PeopleStore(config)
     bare = pymysql.connect(
         unix_socket=config.db_socket, user=config.db_user, password=config.db_password, database=config.db_name,

@@ -1,74 +1,73 @@
-"""A stack of ./rinha up for the time of a load: on an empty data folder, under limits by control groups."""
+"""A stack of ./rinha up for one load: on an empty data directory, limited by control groups."""
 
 import platform
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import ops.stack.mysql
+from ops.console import Progress
 from ops.errors import OperatorError
-from ops.stack.data_directory import Folder
+from ops.stack.data_directory import DataDirectory
+from ops.stack.mysql import MySQLServer
 from ops.system.cgroups import Consumption, ControlGroups, Limit, divide
 from ops.system.processes import usage
 
 INSTANCES = 2
 
 
-class Embedded:
+class HostStack:
     """The running processes of ./rinha up."""
 
-    def __init__(self, folder: Folder, workers: int, limits: Mapping[str, Limit]) -> None:
-        state = folder.running()
-        self._folder = folder
-        self._parts = state.parts
+    def __init__(self, directory: DataDirectory, workers: int, limits: Mapping[str, Limit]) -> None:
+        state = directory.running()
+        self._directory = directory
+        self._components = state.components
         self._groups = ControlGroups(state.pid)
         self.limits = limits
         self.workers = workers
         self.versions = {"Python": platform.python_version()}
-        self.made_of = "./rinha up"
+        self.kind = "./rinha up"
 
     def consumption(self) -> Mapping[str, Consumption]:
-        """Return what each part uses."""
+        """Return what each component has used."""
         if self.limits:
             return {name: self._groups.group(name).consumption() for name in self.limits}
-        used = {name: usage(part.pid) for name, part in self._parts.items()}
-        return {name: Consumption(part.cpu, part.memory, 0) for name, part in used.items()}
+        used = {name: usage(component.pid) for name, component in self._components.items()}
+        return {name: Consumption(one.cpu, one.memory, 0) for name, one in used.items()}
 
     def query(self, statement: str) -> str:
-        """Return what MySQL's root gets for a statement: lines of columns with tabs between."""
-        client = ops.stack.mysql.Database.of(self._folder, lambda line: None).client()
+        """Return the result of a statement of MySQL's root: lines of columns that tabs separate."""
+        client = MySQLServer(self._directory).client_command()
         return subprocess.run([*client, "-N", "-e", statement], capture_output=True, text=True, check=True).stdout
 
 
 @contextmanager
-def embedded(
-    port: int, workers: int, budget: tuple[float, int] | None, folder: Path, report: Callable[[str], None]
-) -> Iterator[Embedded]:
-    """Start a stack within a budget of CPUs and MB, or without limits, and stop it afterwards.
+def host_stack(
+    port: int, workers: int, budget: tuple[float, int] | None, results: Path, progress: Progress
+) -> Iterator[HostStack]:
+    """Start a stack within a budget of CPUs and MB, or without limits, and stop it at the end of the context.
 
-    If that or what is done meanwhile fails, its data and logs are left in `folder`.
+    If anything fails, the data directory of the stack stays in `results`. Raises OperatorError.
     """
-    stack = Folder(folder / "stack")
-    words = ["--port", str(port), "--data", str(stack.path), "--instances", str(INSTANCES), "--workers", str(workers)]
-    words += ["--cpus", str(budget[0]), "--memory", str(budget[1])] if budget else []
-    report("starting the stack")
-    said = folder / "up.log"
-    with said.open("wb") as output:
-        up = subprocess.Popen(
-            [sys.executable, "-P", "-m", "ops", "up", *words],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-        )  # fmt: skip
+    directory = DataDirectory(results / "stack")
+    command = [sys.executable, "-P", "-m", "ops", "up", "--port", str(port), "--data", str(directory.path)]
+    command += ["--instances", str(INSTANCES), "--workers", str(workers)]
+    command += ["--cpus", str(budget[0]), "--memory", str(budget[1])] if budget else []
+    progress("starting the stack")
+    log = results / "up.log"
+    with log.open("wb") as output:
+        up = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
     try:
-        while not ((state := stack.last_state()) and state.ready):
+        while not ((state := directory.last_state()) and state.ready):
             if up.poll() is not None:
-                raise OperatorError(f"the stack does not start:\n{said.read_text()}")
+                raise OperatorError(f"the stack does not start:\n{log.read_text()}")
             time.sleep(0.05)
-        yield Embedded(stack, workers, divide(budget[0], budget[1] << 20, INSTANCES) if budget else {})
+        yield HostStack(directory, workers, divide(budget[0], budget[1] << 20, INSTANCES) if budget else {})
     finally:
         up.terminate()
         up.wait()
-    shutil.rmtree(stack.path)
+    shutil.rmtree(directory.path)

@@ -101,15 +101,15 @@ def _stack(rng: Random) -> tuple[Any, int]:
     return rng.choices(STACKS, k=rng.randint(1, 26)), CREATED
 
 
-def write(folder: Path, seed: int, people: int, terms_count: int, dialect: str) -> None:
+def write(directory: Path, seed: int, people: int, terms_count: int, dialect: str) -> None:
     """Write people.tsv and terms.tsv, one row a line under a header, as Gatling's feeders read them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "people.tsv").open("w", encoding="ascii") as file:
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "people.tsv").open("w", encoding="ascii") as file:
         file.write("payload\n")
         for payload in payloads(seed, people):
             body = payload.body if dialect == "official" else json.dumps(english(payload.document))
             file.write(body + "\n")
-    with (folder / "terms.tsv").open("w", encoding="ascii") as file:
+    with (directory / "terms.tsv").open("w", encoding="ascii") as file:
         file.write("t\n")
         file.writelines(f"{term}\n" for term in terms(seed, terms_count))
 

@@ -1,60 +1,41 @@
-"""./rinha bench: the contest's load by Gatling on a stack of its own, scored, audited and reported."""
+"""Plays the contest's load with Gatling on a stack, and scores, audits and reports it."""
 
-import http.client
-import json
 import os
 import platform
-import random
 import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
-from urllib.parse import urlencode
+from typing import Any, NamedTuple
 
-from bench.people import Payload, maximum, payloads, write
-from bench.report import Facts, Run, Samples, html, json_line, parse, summarise, text
+from bench.audit import Audit, Auditor
+from bench.people import maximum, payloads, write
+from bench.report import Facts, html, json_line, text
+from bench.stack import Stack, StartStack
+from bench.statistics import Run, Samples, parse, summarise
 from ops import ROOT
+from ops.console import Progress, show_progress
 from ops.errors import OperatorError
-from ops.system.cgroups import Consumption, Limit
+from service.person import ENGLISH, OFFICIAL
 
 PROJECT = ROOT / "bench/gatling"
-PEOPLE, TERMS = 100_000, 5_000  # as many as the contest's files have
-SEARCHED = 2_000  # rows that the audit looks for by search; all of them where there are fewer
-
-
-Report = Callable[[str], None]
-
-
-class Stack(Protocol):
-    """A running stack with nobody stored, made for one run of the load, of whatever it is made."""
-
-    limits: Mapping[str, Limit]  # that are applied to each part; empty if none is
-    workers: int
-    versions: dict[str, str]
-    made_of: str
-
-    def consumption(self) -> Mapping[str, Consumption]:
-        """Return what each part uses."""
-
-    def query(self, statement: str) -> str:
-        """Return what MySQL's root gets for a statement: lines of columns with tabs between."""
-
-
-# Runs a stack, given a folder for what is to be kept of it.
-Start = Callable[[Path, Report], AbstractContextManager[Stack]]
+PEOPLE, TERMS = 100_000, 5_000  # as in the contest's files
+DIALECTS = {"official": OFFICIAL, "english": ENGLISH}
 
 
 class LoadPlan(NamedTuple):
-    """One run of the load: on which stack, and what is sent to its port."""
+    """One load: the stack, its port, the directory for results, and what is sent.
 
-    start: Start
+    `scale` multiplies every rate; `duration` is in seconds.
+    """
+
+    start_stack: StartStack
     port: int
-    data: Path
+    results: Path
     gatling: str
     dialect: str
     seed: int
@@ -62,65 +43,67 @@ class LoadPlan(NamedTuple):
     duration: int
 
 
-def bench(plan: LoadPlan, report: Report) -> bool:
-    """Play the load once and print and write the report; tell whether nobody was lost and the audit holds.
+def play(plan: LoadPlan, progress: Progress = show_progress) -> bool:
+    """Play the load once; print and write the report; return whether every valid person is stored and found.
 
-    Raises OperatorError where java, Maven or the stack cannot be had.
+    Raises OperatorError if Java, Maven or the stack is missing.
     """
-    folder = plan.data / time.strftime("%Y%m%d-%H%M%S")
-    folder.mkdir(parents=True)
-    classpath = _prepare_gatling(plan.gatling, report)
-    write(folder / "feed", plan.seed, PEOPLE, TERMS, plan.dialect)
-    with plan.start(folder, report) as stack:
+    directory = plan.results / time.strftime("%Y%m%d-%H%M%S")
+    directory.mkdir(parents=True)
+    class_path = _prepare_gatling(plan.gatling, progress)
+    write(directory / "feed", plan.seed, PEOPLE, TERMS, plan.dialect)
+    with plan.start_stack(directory, progress) as stack:
         samples: list[dict[str, Any]] = []
         with _sampling(stack, samples):
-            report(f"playing the load for {plan.duration} s")
-            log = _play(plan, classpath, folder)
+            progress(f"playing the load for {plan.duration} s")
+            log = _run_gatling(plan, class_path, directory)
             time.sleep(1)
         run = parse(log.read_text(encoding="utf-8").splitlines())
-        sent = list(islice(payloads(plan.seed, PEOPLE), summarise(run.requests)["create"].count))
-        report("auditing")
-        rows, faults = _audit(stack, plan, run, sent)
-    facts = _facts(plan, stack, rows, maximum(sent), faults)
-    _write(folder, run, samples, facts)
-    report("")
+        requests = summarise(run.requests)
+        sent = list(islice(payloads(plan.seed, PEOPLE), requests["create"].count))
+        progress("auditing")
+        # Gatling reads a person if, and only if, it got a 201 with the person's Location.
+        audit = Auditor(stack, plan.port, DIALECTS[plan.dialect], plan.seed).audit(requests["read"].count, sent)
+    facts = _facts(plan, stack, audit, maximum(sent))
+    _write(directory, run, samples, facts)
+    progress("")
     print(text(run, samples, facts))
-    print(f"report: {folder / 'report.html'}; Gatling's own: {log.parent / 'index.html'}")
+    print(f"report: {directory / 'report.html'}; Gatling's own: {log.parent / 'index.html'}")
     return facts.passed
 
 
-def _prepare_gatling(version: str, report: Report) -> str:
-    """Compile the simulation against a version of Gatling; return the class path."""
+def _prepare_gatling(version: str, progress: Progress) -> str:
+    """Compile the simulation for a version of Gatling, unless that is done; return the class path."""
     if not shutil.which("java") or not shutil.which("mvn"):
         raise OperatorError(
             "the load needs a JDK of 17 or later and Maven (Debian, Ubuntu: apt install openjdk-17-jdk maven)"
         )
     target = PROJECT / "target" / version
+    class_path = target / "classpath"
     sources = [PROJECT / "pom.xml", *PROJECT.glob("src/**/*.*")]
-    if not (target / "classpath").exists() or (target / "classpath").stat().st_mtime < max(
-        source.stat().st_mtime for source in sources
-    ):
-        report(f"preparing Gatling {version}")
+    if not class_path.exists() or class_path.stat().st_mtime < max(source.stat().st_mtime for source in sources):
+        progress(f"preparing Gatling {version}")
         maven = ["mvn", "-q", "-B", f"-Dgatling.version={version}", "test-compile", "dependency:build-classpath"]
-        done = subprocess.run(maven, cwd=PROJECT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        if done.returncode:
-            raise OperatorError(f"Maven failed:\n{done.stdout[-2000:]}")
-        (target / "classpath").touch()
-    return f"{target / 'test-classes'}:{(target / 'classpath').read_text()}"
+        completed = subprocess.run(maven, cwd=PROJECT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if completed.returncode:
+            raise OperatorError(f"Maven failed:\n{completed.stdout[-2000:]}")
+        class_path.touch()
+    return f"{target / 'test-classes'}:{class_path.read_text()}"
 
 
 @contextmanager
 def _sampling(stack: Stack, samples: list[dict[str, Any]]) -> Iterator[None]:
-    """Note once a second what each part uses."""
-    done = threading.Event()
+    """Append what each component has used to `samples`, once a second."""
+    ended = threading.Event()
 
     def sample() -> dict[str, Any]:
         used = stack.consumption().items()
-        return {"t": time.time(), "parts": {name: {"cpu_s": u.cpu, "rss_mb": u.memory / 2**20} for name, u in used}}
+        components = {name: {"cpu_s": one.cpu, "rss_mb": one.memory / 2**20} for name, one in used}
+        return {"t": time.time(), "components": components}
 
     def watch() -> None:
         samples.append(sample())
-        while not done.wait(1.0):
+        while not ended.wait(1.0):
             samples.append(sample())
 
     watcher = threading.Thread(target=watch)
@@ -128,105 +111,50 @@ def _sampling(stack: Stack, samples: list[dict[str, Any]]) -> Iterator[None]:
     try:
         yield
     finally:
-        done.set()
+        ended.set()
         watcher.join()
         if stack.limits:
             throttled = {name: used.throttled for name, used in stack.consumption().items()}
-            print("periods of 100 ms in which a part ran out of CPU:", throttled)
+            print("periods of 100 ms in which a component ran out of CPU:", throttled)
 
 
-def _play(plan: LoadPlan, classpath: str, folder: Path) -> Path:
+def _run_gatling(plan: LoadPlan, class_path: str, directory: Path) -> Path:
     """Run the simulation; return its log."""
     properties = {
-        "baseUrl": f"http://localhost:{plan.port}", "data": folder / "feed", "dialect": plan.dialect,
-        "scale": plan.scale, "duration": plan.duration,
-    }  # fmt: skip
-    java = ["java", "@jvm.args", *(f"-D{name}={value}" for name, value in properties.items()), "-cp", classpath]
-    results = folder / "gatling"
-    with (folder / "gatling.txt").open("w") as output:
-        done = subprocess.run(
+        "baseUrl": f"http://localhost:{plan.port}",
+        "data": directory / "feed",
+        "dialect": plan.dialect,
+        "scale": plan.scale,
+        "duration": plan.duration,
+    }
+    java = ["java", "@jvm.args", *(f"-D{name}={value}" for name, value in properties.items()), "-cp", class_path]
+    results = directory / "gatling"
+    with (directory / "gatling.txt").open("w") as output:
+        completed = subprocess.run(
             [*java, "io.gatling.app.Gatling", "-s", "rinha.RinhaSimulation", "-rf", str(results)],
-            cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=plan.duration * 2 + 120,
-        )  # fmt: skip
+            cwd=PROJECT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            timeout=plan.duration * 2 + 120,
+        )
     logs = list(results.glob("*/simulation.log"))
-    if done.returncode or not logs:
-        raise OperatorError(f"Gatling failed; see {folder / 'gatling.txt'}")
+    if completed.returncode or not logs:
+        raise OperatorError(f"Gatling failed; see {directory / 'gatling.txt'}")
     return logs[0]
 
 
-def _audit(stack: Stack, plan: LoadPlan, run: Run, sent: Sequence[Payload]) -> tuple[int, list[str]]:
-    """Compare what was acknowledged, what is stored, and what search finds; return the rows and what differs."""
-    faults = []
-    connection = http.client.HTTPConnection("127.0.0.1", plan.port, timeout=60)
-    people, term = ("/pessoas", "t") if plan.dialect == "official" else ("/users", "q")
-    count = int(_get(connection, "/contagem-pessoas"))
-    # Gatling asks for a person when, and only when, it got a 201 with their Location.
-    acknowledged = summarise(run.requests)["read"].count
-    if acknowledged != count:
-        faults.append(f"{acknowledged:,} acknowledged, {count:,} counted")
-    stored = _rows(stack)
-    wanted = {
-        (d["apelido"], d["nome"], d["nascimento"], None if d["stack"] is None else "\n".join(d["stack"])): None
-        for d in (payload.document for payload in sent if payload.status == 201)
-    }
-    if len(stored) != count:
-        faults.append(f"{len(stored):,} rows read, {count:,} counted")
-    if strangers := [row for row in stored if row[1:] not in wanted]:
-        faults.append(f"{len(strangers):,} rows that nobody sent")
-    if len({row[1] for row in stored}) != len(stored):
-        faults.append("a nickname twice")
-    lost = 0
-    chosen = random.Random(plan.seed).sample(stored, min(SEARCHED, len(stored)))
-    for identifier, nickname, name, _, _ in chosen:
-        fragment = max(nickname, name.strip(), key=len)[-12:]
-        found = json.loads(_get(connection, f"{people}?{urlencode({term: fragment})}"))
-        lost += len(found) < 50 and identifier not in (person["id"] for person in found)
-    if lost:
-        faults.append(f"{lost:,} rows not found by search")
-    return count, faults
-
-
-def _get(connection: http.client.HTTPConnection, path: str) -> bytes:
-    connection.request("GET", path)
-    answer = connection.getresponse()
-    body = answer.read()
-    if answer.status != 200:
-        raise OperatorError(f"GET {path} answers {answer.status}")
-    return body
-
-
-def _rows(stack: Stack) -> list[tuple[str, str, str, str, str | None]]:
-    lines = stack.query("SELECT BIN_TO_UUID(id), HEX(apelido), HEX(nome), nascimento, HEX(stack) FROM rinha.pessoas")
-
-    def text_of(digits: str) -> str:
-        return bytes.fromhex(digits).decode()
-
-    return [
-        (identifier, text_of(nickname), text_of(name), day, None if stack_ == "NULL" else text_of(stack_))
-        for identifier, nickname, name, day, stack_ in (line.split("\t") for line in lines.splitlines())
-    ]
-
-
-def _facts(plan: LoadPlan, stack: Stack, rows: int, most: int, faults: Sequence[str]) -> Facts:
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
-    ).stdout.strip()
-    model = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.machine(),
-    )
+def _facts(plan: LoadPlan, stack: Stack, audit: Audit, most: int) -> Facts:
+    git = ["git", "describe", "--always", "--dirty"]
+    commit = subprocess.run(git, cwd=ROOT, capture_output=True, text=True).stdout.strip()
     limits = stack.limits
     cpus, memory = (sum(amounts) for amounts in zip(*limits.values(), strict=True)) if limits else (0, 0)
     return Facts(
-        rows=rows,
+        rows=audit.rows,
         maximum=most,
-        audit="; ".join(faults) or f"acknowledged = stored; {min(SEARCHED, rows):,} rows searched for and found",
-        audit_passed=not faults,
-        machine=f"{model}, {os.cpu_count()} CPUs, shared with the load generator",
+        audit=str(audit),
+        audit_passed=not audit.differences,
+        machine=f"{_cpu_model()}, {os.cpu_count()} CPUs, shared with the load generator",
         commit=commit or "unknown",
         seed=plan.seed,
         versions=stack.versions,
@@ -235,14 +163,19 @@ def _facts(plan: LoadPlan, stack: Stack, rows: int, most: int, faults: Sequence[
             "limits are": ", ".join(f"{name} {limit.cpus:.2f}" for name, limit in limits.items()) or "NOT APPLIED",
             "load": f"scale {plan.scale:g}, {plan.duration} s, {plan.dialect} dialect",
             "workers": f"{stack.workers} per instance",
-            "stack": stack.made_of,
+            "stack": stack.kind,
         },
-    )  # fmt: skip
+    )
 
 
-def _write(folder: Path, run: Run, samples: Samples, facts: Facts) -> None:
-    (folder / "report.html").write_text(html(run, samples, facts))
+def _cpu_model() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if "model name" in line), platform.machine())
+
+
+def _write(directory: Path, run: Run, samples: Samples, facts: Facts) -> None:
+    (directory / "report.html").write_text(html(run, samples, facts))
     line = json_line(run, samples, facts)
-    (folder / "result.json").write_text(line + "\n")
-    with (folder.parent / "results.jsonl").open("a") as results:
+    (directory / "result.json").write_text(line + "\n")
+    with (directory.parent / "results.jsonl").open("a") as results:
         results.write(line + "\n")

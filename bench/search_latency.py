@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ops.stack.data_directory import Folder
+from ops.stack.data_directory import DataDirectory
 from ops.stack.mysql import connect_as_root
 from service.config import Config
 from service.errors import Unavailable
@@ -44,15 +44,15 @@ MIX = {
 
 
 def main() -> None:
-    """Print the table for the database of a data folder."""
+    """Print the table for the database of a data directory."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="the data folder of a running stack")
+    parser.add_argument("directory", type=Path, help="the data directory of a running stack")
     parser.add_argument("--passes", type=int, default=3)
     parser.add_argument("--beside", type=int, default=50, metavar="N", help="create N people a second meanwhile")
     parser.add_argument("--clients", type=int, default=0, metavar="N", help="then search with N processes at once")
     parser.add_argument("--scan-every", type=int, default=1, metavar="N", help="compare each Nth term with a scan")
     arguments = parser.parse_args()
-    config = Folder(arguments.folder).config()
+    config = DataDirectory(arguments.directory).config()
     store = PeopleStore(config)
     terms = [(kind, term) for kind, some in MIX.items() for term in some]
     stopped: set[str] = set()

@@ -25,7 +25,7 @@ import pymysql
 
 from bench.search_latency import MIX
 from bench.wire import ask
-from ops.stack.data_directory import Folder
+from ops.stack.data_directory import DataDirectory
 from ops.stack.mysql import connect_as_root
 
 BAD_TERMS = ["joão da silva", "maria aparecida", "maria da silva souza", "react node", "ny", "t++"]
@@ -72,7 +72,7 @@ class Outcome(NamedTuple):
 
 
 def play(  # noqa: PLR0913 - a load has so many sides
-    folder: Folder,
+    directory: DataDirectory,
     port: int,
     seconds: float,
     terms: Sequence[str],
@@ -106,7 +106,7 @@ def play(  # noqa: PLR0913 - a load has so many sides
 
     threads = [threading.Thread(target=search, args=(seed,)) for seed in range(clients)]
     threads += [threading.Thread(target=create, args=(number,)) for number in range(writers)]
-    with watching(folder) as watched:
+    with watching(directory) as watched:
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -128,7 +128,7 @@ def large_person(nickname: str) -> bytes:
 
 
 @contextmanager
-def watching(folder: Folder) -> Iterator[Watched]:
+def watching(directory: DataDirectory) -> Iterator[Watched]:
     """Look at MySQL ten times a second."""
     watched, over = Watched(), threading.Event()
 
@@ -136,12 +136,12 @@ def watching(folder: Folder) -> Iterator[Watched]:
         process = 0
         while not over.wait(0.1):
             try:
-                now = folder.running().parts["mysql"].pid
+                now = directory.running().components["mysql"].pid
                 watched.starts += now != process != 0
                 process = now
                 status = Path(f"/proc/{now}/status").read_text()
                 watched.memory = max(watched.memory, int(status.split("VmRSS:")[1].split()[0]) >> 10)
-                watched.statements = max(watched.statements, statements(folder))
+                watched.statements = max(watched.statements, statements(directory))
             except (OSError, IndexError, pymysql.MySQLError):
                 continue  # it is being started again
 
@@ -154,9 +154,9 @@ def watching(folder: Folder) -> Iterator[Watched]:
         watcher.join()
 
 
-def statements(folder: Folder) -> int:
+def statements(directory: DataDirectory) -> int:
     """Return how many statements MySQL is at, whoever's: while a trigger runs, they are its definer's."""
-    with connect_as_root(folder.mysql_socket) as connection:
+    with connect_as_root(directory.mysql_socket) as connection:
         cursor = connection.cursor()
         cursor.execute(
             "SELECT COUNT(*) FROM information_schema.processlist WHERE command = 'Query' AND id <> CONNECTION_ID()"
@@ -179,19 +179,21 @@ def main() -> None:
     """Print a line for each load."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("port", type=int, help="of the running stack")
-    parser.add_argument("--data", type=Path, help="its data folder (default: .rinha/PORT)")
+    parser.add_argument("--data", type=Path, help="its data directory (default: .rinha/PORT)")
     parser.add_argument("--seconds", type=float, default=20, help="of each load (default: 20)")
     parser.add_argument("--terms", nargs="*", default=BAD_TERMS, help="each searched for by eight clients")
     parser.add_argument("--large", action="store_true", help="create people of 16 KB")
     arguments = parser.parse_args()
-    folder = Folder.chosen(arguments.data, arguments.port)
+    directory = DataDirectory.chosen(arguments.data, arguments.port)
     body = large_person if arguments.large else person
     mix = [term for some in MIX.values() for term in some]
     for clients in (1, 8, 64):
-        outcome = play(folder, arguments.port, arguments.seconds, mix, clients=clients, writers=8, rate=100, body=body)
+        outcome = play(
+            directory, arguments.port, arguments.seconds, mix, clients=clients, writers=8, rate=100, body=body
+        )
         print(line(f"the mix, {clients} clients, 100 creations/s", outcome), flush=True)
     for term in arguments.terms:
-        outcome = play(folder, arguments.port, arguments.seconds, [term], clients=8, writers=2, body=body)
+        outcome = play(directory, arguments.port, arguments.seconds, [term], clients=8, writers=2, body=body)
         print(line(f"{term}, 8 clients, 2 writers", outcome), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The operator's commands behind ./rinha."""
+"""What an operator uses: the commands of ./rinha, and the stack that they run on this machine."""
 
 from pathlib import Path
 

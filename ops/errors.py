@@ -1,5 +1,5 @@
-"""The one exception of the operator's commands."""
+"""The exception of the operator's commands."""
 
 
 class OperatorError(Exception):
-    """Something the operator can mend; the message says what it is and the way out."""
+    """A problem that the operator can solve; the message says what happened and what to do."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 BLOCK = 1000  # people are made block by block, so that any block can be made without those before it
 
 
-class Somebody(NamedTuple):
+class SamplePerson(NamedTuple):
     """A person as the service would store one."""
 
     nickname: str
@@ -22,7 +22,7 @@ class Somebody(NamedTuple):
     skills: list[str] | None
 
 
-def block(number: int) -> Iterator[Somebody]:
+def block(number: int) -> Iterator[SamplePerson]:
     """Yield the `BLOCK` people of a block: the same for each call, and no nickname twice in all blocks."""
     rng = Random(f"block {number}")  # noqa: S311
     for place in range(number * BLOCK, (number + 1) * BLOCK):
@@ -31,7 +31,7 @@ def block(number: int) -> Iterator[Somebody]:
         families[0] = rng.choice(("", "", "", "da ", "de ", "dos ")) + families[0]
         handle = given[0].lower() + rng.choice((".", "_", "-", "")) + families[-1].rpartition(" ")[2].lower()
         skills = rng.choices(_SKILLS.names, cum_weights=_SKILLS.weights, k=rng.randint(1, 14))
-        yield Somebody(
+        yield SamplePerson(
             f"{handle[:22]}{rng.choice(('', '_'))}{place}",
             " ".join((*given, *families)),
             f"{rng.randint(1940, 2007)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}",

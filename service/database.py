@@ -38,6 +38,51 @@ class ResultCacheExceeded(Exception):
     """A full-text search needs more memory than innodb_ft_result_cache_limit."""
 
 
+class _Connector:
+    """Makes connections, behind a circuit breaker, each of which holds MySQL's lock of the connector's name."""
+
+    def __init__(self, config: Config, name: str) -> None:
+        self.count = 0  # of connections made so far
+        self._name = name
+        self._lock_timeout = config.db_timeout / 2
+        self._settings = _connection_settings(config)
+        self._open_until = 0.0  # of the circuit breaker
+
+    def connect(self) -> "Connection[Any]":
+        """Return a new connection when no earlier statement of this name is executed any more; raise Unavailable."""
+        if time.monotonic() < self._open_until:
+            raise Unavailable("the database is away")
+        try:
+            connection = pymysql.connect(**self._settings)
+            if self._end_earlier_statements(connection):
+                self.count += 1
+                return connection
+            connection.close()
+        except pymysql.MySQLError as error:
+            # PyMySQL does not close the socket of a failed connection; its traceback would keep the socket open.
+            traceback.clear_frames(error.__traceback__)
+            self._open_until = time.monotonic() + RETRY_AFTER_FAILURE
+            log.warning("MySQL is away: %s", error)
+            raise Unavailable("the database is away") from error
+        raise Unavailable("the database is still busy with an earlier request")
+
+    def _end_earlier_statements(self, connection: "Connection[Any]") -> bool:
+        """End the earlier connections of this name; return whether their statements ended in time.
+
+        MySQL releases the lock of a connection when the connection's statement has ended.
+        """
+        deadline = time.monotonic() + self._lock_timeout
+        with connection.cursor() as cursor:
+            while True:
+                cursor.execute("SELECT GET_LOCK(%s, 0), IS_USED_LOCK(%s)", (self._name, self._name))
+                ((is_locked, holder),) = cursor.fetchall()
+                if is_locked == "1" or time.monotonic() > deadline:
+                    return bool(is_locked == "1")
+                with contextlib.suppress(pymysql.MySQLError):  # the connection may have ended by itself
+                    cursor.execute(f"KILL {int(holder or 0)}")
+                time.sleep(0.01)
+
+
 class Database:
     """A pooled connection to MySQL. Create it after forking; it connects with the first statement.
 
@@ -48,17 +93,23 @@ class Database:
     """
 
     def __init__(self, config: Config, name: str = "") -> None:
-        self._name = name or secrets.token_hex(16)
+        self.select_timeout_ms = _select_timeout_ms(config)
         self._timeout = config.db_timeout
-        self.select_timeout_ms = int(config.db_timeout * 900)  # after which MySQL stops a SELECT
-        self.connections = 0  # made so far; another connection may lead to a server in another state
-        self._open_until = 0.0  # of the circuit breaker
-        self._settings = self._connection_settings(config)
+        self._connector = _Connector(config, name or secrets.token_hex(16))
         # PERF: DBUtils' cursor costs 3.7 us a statement (quartiles 0.1 and 12.2; the statement itself 46.5 us of CPU).
         self._pool = PersistentDB(
-            self._connect, failures=pymysql.MySQLError, isfatal=_was_not_sent, ping=0, threadlocal=threading.local
+            self._connector.connect,
+            failures=pymysql.MySQLError,
+            isfatal=_was_not_sent,
+            ping=0,
+            threadlocal=threading.local,
         )
         self._cursor: Any = None
+
+    @property
+    def connections(self) -> int:
+        """The number of connections made so far. Another connection may lead to a server in another state."""
+        return self._connector.count
 
     def insert(self, statement: str, values: Sequence[str | None]) -> None:
         """Insert a row that has a unique key made by the caller; raise DuplicateKey if a key is taken.
@@ -104,63 +155,35 @@ class Database:
         rows: Sequence[Row] = self._cursor.fetchall()
         return rows
 
-    def _connect(self) -> "Connection[Any]":
-        """Return a new connection on which no earlier statement of this name is executed; raise Unavailable."""
-        if time.monotonic() < self._open_until:
-            raise Unavailable("the database is away")
-        try:
-            connection = pymysql.connect(**self._settings)
-            if self._end_earlier_statements(connection):
-                self.connections += 1
-                return connection
-            connection.close()
-        except pymysql.MySQLError as error:
-            # PyMySQL does not close the socket of a failed connection; its traceback would keep the socket open.
-            traceback.clear_frames(error.__traceback__)
-            self._open_until = time.monotonic() + RETRY_AFTER_FAILURE
-            log.warning("MySQL is away: %s", error)
-            raise Unavailable("the database is away") from error
-        raise Unavailable("the database is still busy with an earlier request")
 
-    def _end_earlier_statements(self, connection: "Connection[Any]") -> bool:
-        """End the earlier connections of this name; return whether their statements ended within half the timeout.
+def _select_timeout_ms(config: Config) -> int:
+    """Return the milliseconds after which MySQL stops a SELECT."""
+    return int(config.db_timeout * 900)
 
-        Each connection holds a MySQL lock that has this name. MySQL releases the lock when the statement has ended.
-        """
-        deadline = time.monotonic() + self._timeout / 2
-        with connection.cursor() as cursor:
-            while True:
-                cursor.execute("SELECT GET_LOCK(%s, 0), IS_USED_LOCK(%s)", (self._name, self._name))
-                ((is_locked, holder),) = cursor.fetchall()
-                if is_locked == "1" or time.monotonic() > deadline:
-                    return bool(is_locked == "1")
-                with contextlib.suppress(pymysql.MySQLError):  # the connection may have ended by itself
-                    cursor.execute(f"KILL {int(holder or 0)}")
-                time.sleep(0.01)
 
-    def _connection_settings(self, config: Config) -> dict[str, Any]:
-        address: dict[str, Any] = (
-            # On a unix socket, TLS only costs time. PyMySQL uses TLS wherever the server offers it.
-            {"unix_socket": config.db_socket, "ssl_disabled": True}
-            if config.db_socket
-            else {"host": config.db_host, "port": config.db_port}
-        )
-        return {
-            **address,
-            "user": config.db_user,
-            "password": config.db_password,
-            "database": config.db_name,
-            "charset": "utf8mb4",
-            "autocommit": True,
-            "conv": encoders,  # values stay the text that MySQL sends: a date is not parsed
-            "connect_timeout": config.db_timeout / 2,
-            # A request may wait for two replies. What these leave of twice the timeout is for all else.
-            "read_timeout": config.db_timeout * 0.96,
-            "write_timeout": config.db_timeout * 0.96,
-            # MySQL stops a SELECT at its time limit, and an INSERT that waits for another transaction.
-            "init_command": f"SET max_execution_time = {self.select_timeout_ms}, "
-            f"innodb_lock_wait_timeout = {int(config.db_timeout) or 1}",
-        }
+def _connection_settings(config: Config) -> dict[str, Any]:
+    address: dict[str, Any] = (
+        # On a unix socket, TLS only costs time. PyMySQL uses TLS wherever the server offers it.
+        {"unix_socket": config.db_socket, "ssl_disabled": True}
+        if config.db_socket
+        else {"host": config.db_host, "port": config.db_port}
+    )
+    return {
+        **address,
+        "user": config.db_user,
+        "password": config.db_password,
+        "database": config.db_name,
+        "charset": "utf8mb4",
+        "autocommit": True,
+        "conv": encoders,  # values stay the text that MySQL sends: a date is not parsed
+        "connect_timeout": config.db_timeout / 2,
+        # A request may wait for two replies. What these leave of twice the timeout is for all else.
+        "read_timeout": config.db_timeout * 0.96,
+        "write_timeout": config.db_timeout * 0.96,
+        # MySQL stops a SELECT at its time limit, and an INSERT that waits for another transaction.
+        "init_command": f"SET max_execution_time = {_select_timeout_ms(config)}, "
+        f"innodb_lock_wait_timeout = {int(config.db_timeout) or 1}",
+    }
 
 
 def _was_not_sent(error: Exception) -> bool:

@@ -6,12 +6,12 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from bench.compose_stack import containers
-from bench.host_stack import embedded
-from bench.run import LoadPlan, Start, bench
+from bench.compose_stack import compose_stack
+from bench.host_stack import host_stack
+from bench.run import LoadPlan, play
+from bench.stack import StartStack
 from ops import ROOT
 from ops.commands import options
-from ops.console import report
 from ops.errors import OperatorError
 
 
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Play the load as often as asked for; return 0 if everybody was stored each time and the audits hold."""
     plan = LoadPlan(
-        _start(arguments),
+        _stack(arguments),
         arguments.port,
         arguments.data,
         arguments.gatling,
@@ -48,16 +48,16 @@ def run(arguments: argparse.Namespace) -> int:
     )
     for number in (signal.SIGTERM, signal.SIGHUP):  # or what was started would outlive us
         signal.signal(number, lambda number, frame: sys.exit(128 + number))
-    passed = [bench(plan, report) for _ in range(arguments.runs)]
+    passed = [play(plan) for _ in range(arguments.runs)]
     return 0 if all(passed) else 1
 
 
-def _start(arguments: argparse.Namespace) -> Start:
+def _stack(arguments: argparse.Namespace) -> StartStack:
     if arguments.compose:
         if given := [name for name in ("cpus", "memory", "workers", "unlimited") if vars(arguments)[name] is not None]:
             raise OperatorError(f"--{given[0]} does not go with --compose: compose.yaml has the limits and the workers")
-        return partial(containers, arguments.port)
+        return partial(compose_stack, arguments.port)
     cpus = 1.5 if arguments.cpus is None else arguments.cpus
     memory = 3072 if arguments.memory is None else arguments.memory
     budget = None if arguments.unlimited else (cpus, memory)
-    return partial(embedded, arguments.port, arguments.workers or 4, budget)
+    return partial(host_stack, arguments.port, arguments.workers or 4, budget)

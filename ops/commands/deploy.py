@@ -11,13 +11,13 @@ from pathlib import Path
 
 from ops import ROOT
 from ops.commands import options
-from ops.console import report, say
+from ops.console import Progress, show, show_progress
 from ops.errors import OperatorError
-from ops.stack.data_directory import Folder, instance_names, worker_sockets
+from ops.stack.data_directory import DataDirectory, instance_names, worker_sockets
 from ops.system.processes import end_with_parent, kill_group, started_at
 from service.probe import is_serving
 
-PATIENCE = 30.0  # seconds until an instance must serve: what it has to finish before, and its start
+READY_TIMEOUT = 30.0  # seconds until an instance must serve: what it has to finish before, and its start
 # What `up` hands to MySQL and nginx once, as it starts them.
 AT_START = ("db/my.cnf", "db/schema.sql", "db/start.sql", "lb/nginx.conf")
 
@@ -42,48 +42,50 @@ add_arguments = options.add_stack
 
 def run(arguments: argparse.Namespace) -> int:
     """Deploy, and say what changed but counts only after the next start."""
-    late = deploy(options.folder(arguments), report)
-    report("")
-    say("the new version serves")
+    late = deploy(options.data_directory(arguments), show_progress)
+    show_progress("")
+    show("the new version serves")
     if late:
-        say(f"{', '.join(late)} changed too: that counts after ./rinha down and ./rinha up")
+        show(f"{', '.join(late)} changed too: that counts after ./rinha down and ./rinha up")
     return 0
 
 
-def deploy(folder: Folder, report: Callable[[str], None]) -> list[str]:
+def deploy(directory: DataDirectory, progress: Progress) -> list[str]:
     """Restart each instance of a running stack while the others serve; return which changes count only after `up`.
 
     The new version is first started beside them, on a socket that nobody asks. OperatorError tells of one
     that does not become ready there, and nothing was restarted; or of an instance that does not serve
     again, and those after it were left as they were.
     """
-    folder.running()
-    with folder.locked("deploy.lock", f"another deployment is under way on {folder.path}; try again when it is over"):
-        state = folder.running()
-        names = instance_names(state.instances)  # the parts leave out what is about to be started again
-        parts = [state.parts[name] for name in names if name in state.parts]
-        alive = [part.pid for part in parts if started_at(part.pid) == part.started_at]
+    directory.running()
+    with directory.locked(
+        "deploy.lock", f"another deployment is under way on {directory.path}; try again when it is over"
+    ):
+        state = directory.running()
+        names = instance_names(state.instances)  # the components leave out what is about to be started again
+        components = [state.components[name] for name in names if name in state.components]
+        alive = [component.pid for component in components if started_at(component.pid) == component.started_at]
         if not alive:
-            raise OperatorError(f"no instance runs just now; ./rinha up is starting them anew, see {folder.log}")
+            raise OperatorError(f"no instance runs just now; ./rinha up is starting them anew, see {directory.log}")
         version = _Version(alive[0])
         if version.settings.get("PYTHONPATH") != str(ROOT):
             raise OperatorError(f"this stack runs from {version.settings.get('PYTHONPATH')}; deploy it there")
-        report("trying the new version")
-        _try(folder, version)
-        sockets = {name: worker_sockets(folder.run, name, state.workers) for name in names}
+        show_progress("trying the new version")
+        _try(directory, version)
+        sockets = {name: worker_sockets(directory.run, name, state.workers) for name in names}
         # One that does not serve comes first: it is not needed to serve while the others restart.
         order = sorted(names, key=lambda name: (all(map(_is_ready, sockets[name])), name))
         for place, name in enumerate(order):
-            report(f"restarting {name}")
+            show_progress(f"restarting {name}")
             left = ", ".join(order[place + 1 :])
             failure = f"{name} does not serve with the new version{left and f', and {left} was left as it was'}"
-            _restart(folder, name, lambda name=name: all(map(_is_ready, sockets[name])), failure)  # type: ignore[misc]
+            _restart(directory, name, lambda name=name: all(map(_is_ready, sockets[name])), failure)  # type: ignore[misc]
     return [name for name in AT_START if (ROOT / name).stat().st_mtime > state.since]
 
 
-def _try(folder: Folder, version: _Version) -> None:
+def _try(directory: DataDirectory, version: _Version) -> None:
     """Start an instance that has no clients, wait until it is ready, and end it."""
-    socket, log = folder.run / "trial.sock", folder.log / "trial.log"
+    socket, log = directory.run / "trial.sock", directory.log / "trial.log"
     with log.open("wb") as output:
         trial = subprocess.Popen(
             version.command, env=version.listening(socket), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
@@ -101,7 +103,7 @@ def _try(folder: Folder, version: _Version) -> None:
     finally:
         trial.terminate()
         with suppress(subprocess.TimeoutExpired):
-            trial.wait(PATIENCE)
+            trial.wait(READY_TIMEOUT)
         kill_group(trial.pid)
         trial.wait()
 
@@ -111,17 +113,17 @@ def _is_ready(socket: Path) -> bool:
     return is_serving(f"unix:{socket}")
 
 
-def _restart(folder: Folder, name: str, is_ready: Callable[[], bool], failure: str) -> None:
+def _restart(directory: DataDirectory, name: str, is_ready: Callable[[], bool], failure: str) -> None:
     """End an instance, which `up` starts again, and wait until it is ready."""
-    failure += f"; see {folder.log / name}.log"
-    before = folder.running().parts.get(name)
+    failure += f"; see {directory.log / name}.log"
+    before = directory.running().components.get(name)
     first = None
     if before and started_at(before.pid) == before.started_at:
         os.kill(before.pid, signal.SIGTERM)
 
     def is_back() -> bool:
         nonlocal first
-        now = folder.running().parts.get(name)
+        now = directory.running().components.get(name)
         if now in (None, before):
             return False
         first = first or now
@@ -133,7 +135,7 @@ def _restart(folder: Folder, name: str, is_ready: Callable[[], bool], failure: s
 
 
 def _await(condition: Callable[[], bool], failure: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + READY_TIMEOUT
     while not condition():
         if time.monotonic() > deadline:
             raise OperatorError(failure)

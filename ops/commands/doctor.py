@@ -17,9 +17,9 @@ from pymysql.cursors import Cursor
 
 from ops import ROOT
 from ops.commands import options
-from ops.console import report
-from ops.stack.data_directory import Folder, State
-from ops.stack.mysql import OLDEST, SCHEMA, connect_as_root
+from ops.console import show_progress
+from ops.stack.data_directory import DataDirectory, State
+from ops.stack.mysql import OLDEST_VERSION, SCHEMA, connect_as_root
 from ops.system.processes import started_at
 
 NEWEST = 50_000  # people whose place in the full-text index is looked at, unless all are
@@ -60,9 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is found; return 0 if all is well."""
-    progress = (lambda line: None) if arguments.json else report
+    progress = (lambda line: None) if arguments.json else show_progress
     findings = []
-    for finding in doctor(options.folder(arguments), arguments.all, arguments.heal, progress):
+    for finding in doctor(options.data_directory(arguments), arguments.all, arguments.heal, progress):
         findings.append(finding)
         if not arguments.json:
             print(f"{'well' if finding.well else 'NOT WELL':<10}{finding.name:<12}{finding.seen}")
@@ -73,17 +73,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if all(finding.well for finding in findings) else 1
 
 
-def doctor(folder: Folder, everybody: bool, heal: bool, progress: Progress) -> Iterator[Finding]:
-    """Yield what is found of the stack that runs on a data folder; mend what can be mended if `heal`.
+def doctor(directory: DataDirectory, everybody: bool, heal: bool, progress: Progress) -> Iterator[Finding]:
+    """Yield what is found of the stack that runs on a data directory; mend what can be mended if `heal`.
 
     Of the full-text index the newest 50,000 people are looked at, or `everybody`. Raises OperatorError if no
     stack runs.
     """
-    state = folder.running()
-    yield _components(folder, state)
-    yield _disk(folder)
+    state = directory.running()
+    yield _components(directory, state)
+    yield _disk(directory)
     try:
-        with connect_as_root(folder.mysql_socket) as connection:
+        with connect_as_root(directory.mysql_socket) as connection:
             cursor = connection.cursor()
             yield _versions(cursor)
             yield _settings(cursor)
@@ -92,7 +92,7 @@ def doctor(folder: Folder, everybody: bool, heal: bool, progress: Progress) -> I
             yield _count(cursor, heal)
             yield _index(cursor, everybody, heal, progress)
     except pymysql.MySQLError as error:
-        yield Finding("MySQL", False, f"a statement failed: {error.args[-1]}", f"see {folder.log}/mysql.log")
+        yield Finding("MySQL", False, f"a statement failed: {error.args[-1]}", f"see {directory.log}/mysql.log")
 
 
 def _ask(cursor: Cursor, statement: str, values: Sequence[object] = ()) -> Sequence[tuple[Any, ...]]:
@@ -100,16 +100,16 @@ def _ask(cursor: Cursor, statement: str, values: Sequence[object] = ()) -> Seque
     return cursor.fetchall()
 
 
-def _components(folder: Folder, state: State) -> Finding:
-    dead = [name for name, part in state.parts.items() if started_at(part.pid) != part.started_at]
-    seen = f"{', '.join(dead)} does not run" if dead else f"{', '.join(state.parts)} run"
-    return Finding("components", not dead, seen, f"`up` starts what dies: see {folder.log}")
+def _components(directory: DataDirectory, state: State) -> Finding:
+    dead = [name for name, component in state.components.items() if started_at(component.pid) != component.started_at]
+    seen = f"{', '.join(dead)} does not run" if dead else f"{', '.join(state.components)} run"
+    return Finding("components", not dead, seen, f"`up` starts what dies: see {directory.log}")
 
 
-def _disk(folder: Folder) -> Finding:
-    free = shutil.disk_usage(folder.path).free
-    used = sum(file.stat().st_size for file in (folder.path / "mysql/rinha").glob("*") if file.is_file())
-    low = (folder.path / "index.suspect").exists()
+def _disk(directory: DataDirectory) -> Finding:
+    free = shutil.disk_usage(directory.path).free
+    used = sum(file.stat().st_size for file in (directory.path / "mysql/rinha").glob("*") if file.is_file())
+    low = (directory.path / "index.suspect").exists()
     seen = f"{free >> 20:,} MB free; the tables have {used >> 20:,} MB{', and the reserve is used' if low else ''}"
     return Finding("disk", free > used and not low, seen, "free some: the tables may need as much room again")
 
@@ -120,8 +120,8 @@ def _versions(cursor: Cursor) -> Finding:
     installed = (ROOT / ".venv/requirements.txt").read_bytes() if (ROOT / ".venv").exists() else None
     current = installed in (None, (ROOT / "requirements.txt").read_bytes())
     seen = f"MySQL {version}; Python packages {'as in' if current else 'older than'} requirements.txt"
-    oldest = ".".join(map(str, OLDEST))
-    return Finding("versions", current and numbers >= OLDEST, seen, f"MySQL {oldest} or later; ./rinha deploy")
+    oldest = ".".join(map(str, OLDEST_VERSION))
+    return Finding("versions", current and numbers >= OLDEST_VERSION, seen, f"MySQL {oldest} or later; ./rinha deploy")
 
 
 def _settings(cursor: Cursor) -> Finding:
@@ -149,7 +149,7 @@ def _limits(cursor: Cursor, state: State) -> Finding:
     (connections,) = _ask(cursor, "SELECT @@GLOBAL.max_connections")[0]
     limits = ""
     with suppress(OSError, KeyError):  # nginx does not run, as another finding says
-        limits = Path(f"/proc/{state.parts['nginx'].pid}/limits").read_text()
+        limits = Path(f"/proc/{state.components['nginx'].pid}/limits").read_text()
     files = re.search(r"Max open files +(\d+)", limits)
     needed = workers + SPARE_CONNECTIONS
     seen = f"{connections} connections for {workers} workers; nginx may open {files[1] if files else 'no'} files"

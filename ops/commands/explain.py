@@ -25,10 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan, statements, times and first hits."""
-    folder = options.folder(arguments)
-    folder.running()
+    directory = options.data_directory(arguments)
+    directory.running()
     try:
-        print(text(*PeopleStore(folder.config()).explain(arguments.term)))
+        print(text(*PeopleStore(directory.config()).explain(arguments.term)))
     except Unavailable as error:
         raise OperatorError(str(error)) from None
     return 0
@@ -40,7 +40,7 @@ def text(plan: SearchPlan, steps: Sequence[Step], people: Sequence[Person]) -> s
     full_text = (
         f"the full-text index narrows with {expression}"
         if expression
-        else "no part of the term is in the full-text index"
+        else "no component of the term is in the full-text index"
     )
     if not plan.scan_first:
         how = f"{full_text}, LIKE {plan.pattern} decides"

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ops.stack.data_directory import Folder
+from ops.stack.data_directory import DataDirectory
 
 PORT = 9999
 
@@ -11,12 +11,12 @@ PORT = 9999
 def add_stack(parser: argparse.ArgumentParser) -> None:
     """Add the options that name a stack of this machine."""
     parser.add_argument("--port", type=port, default=PORT, help="the port of the stack (default: %(default)s)")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="the data folder (default: .rinha/PORT)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the data directory (default: .rinha/PORT)")
 
 
-def folder(arguments: argparse.Namespace) -> Folder:
-    """Return the data folder that the options name."""
-    return Folder.chosen(arguments.data, arguments.port)
+def data_directory(arguments: argparse.Namespace) -> DataDirectory:
+    """Return the data directory that the options name."""
+    return DataDirectory.chosen(arguments.data, arguments.port)
 
 
 def add_service(parser: argparse.ArgumentParser) -> None:

@@ -14,9 +14,9 @@ from pymysql.constants import ER
 from pymysql.cursors import Cursor
 
 from ops.commands import options
-from ops.console import report
+from ops.console import show_progress
 from ops.errors import OperatorError
-from ops.sample_people import BLOCK, Somebody, block
+from ops.sample_people import BLOCK, SamplePerson, block
 from ops.stack.mysql import connect_as_root
 from service.person import Person, new_id
 from service.store import INSERT, insert_values
@@ -32,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Load the people, and show how far it is."""
-    folder = options.folder(arguments)
-    folder.running()
+    directory = options.data_directory(arguments)
+    directory.running()
     started = time.monotonic()
     shown = 0.0
 
@@ -45,10 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
         shown = now
         bar = "#" * int(30 * there / arguments.count)
         rate = loaded / (now - started)
-        report(f"[{bar:<30}] {there:,} of {arguments.count:,} people, {rate:,.0f} a second")
+        show_progress(f"[{bar:<30}] {there:,} of {arguments.count:,} people, {rate:,.0f} a second")
 
     try:
-        load(folder.mysql_socket, arguments.count, show)
+        load(directory.mysql_socket, arguments.count, show)
     except pymysql.MySQLError as error:
         raise OperatorError(f"MySQL: {error}; call it again to go on") from None
     finally:
@@ -57,12 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def load(socket: Path, count: int, report: Callable[[int, int], None]) -> None:
+def load(socket: Path, count: int, loaded_so_far: Callable[[int, int], None]) -> None:
     """Make sure that the first `count` people of ops.sample_people are stored.
 
-    `report` is told after each block how many are there, and how many of them were loaded now. May be stopped
+    `loaded_so_far` receives after each block how many are there, and how many of them were loaded now. May be stopped
     at any time and called again: a block is one statement, stored whole or not at all, and its last person tells
-    which. People whose nickname somebody else has taken are left out. Raises pymysql.MySQLError.
+    which. People whose nickname is taken are left out. Raises pymysql.MySQLError.
     """
     mine = threading.local()
 
@@ -81,7 +81,7 @@ def load(socket: Path, count: int, report: Callable[[int, int], None]) -> None:
             size, added = done.result()
             there += size
             loaded += added
-            report(there, loaded)
+            loaded_so_far(there, loaded)
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -113,5 +113,5 @@ def _add(cursor: Cursor, row: tuple[object, ...]) -> int:
         return 0
 
 
-def _values(person: Somebody) -> tuple[str | None, ...]:
+def _values(person: SamplePerson) -> tuple[str | None, ...]:
     return insert_values(Person(new_id(), *person))

@@ -5,8 +5,7 @@ import os
 from typing import NoReturn
 
 from ops.commands import options
-from ops.console import report
-from ops.stack.mysql import Database
+from ops.stack.mysql import MySQLServer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,9 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> NoReturn:
     """Become the mysql client."""
-    folder = options.folder(arguments)
-    folder.running()
-    command = [*Database.of(folder, report).client(), "--default-character-set=utf8mb4", "rinha"]
+    directory = options.data_directory(arguments)
+    directory.running()
+    command = [*MySQLServer(directory).client_command(), "--default-character-set=utf8mb4", "rinha"]
     if arguments.execute is not None:
         command += ["-e", arguments.execute]
     os.execv(command[0], command)

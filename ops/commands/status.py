@@ -6,8 +6,7 @@ import subprocess
 import time
 
 from ops.commands import options
-from ops.console import report
-from ops.stack.mysql import Database
+from ops.stack.mysql import MySQLServer
 from ops.system.processes import usage
 
 
@@ -18,32 +17,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what runs on a data folder."""
-    folder = options.folder(arguments)
-    state = folder.running()
+    """Print what runs on a data directory."""
+    directory = options.data_directory(arguments)
+    state = directory.running()
     said = subprocess.run(
-        [*Database.of(folder, report).client(), "-N", "-e", "SELECT pessoas FROM rinha.contagem"],
+        [*MySQLServer(directory).client_command(), "-N", "-e", "SELECT pessoas FROM rinha.contagem"],
         capture_output=True,
         text=True,
     )
     rows = int(said.stdout) if said.returncode == 0 else None
-    parts = {name: usage(part.pid) for name, part in state.parts.items()}
+    components = {name: usage(component.pid) for name, component in state.components.items()}
     uptime = round(time.time() - state.since)
     if arguments.json:
         document = {
             "port": state.port,
             "pid": state.pid,
-            "data": str(folder.path),
+            "data": str(directory.path),
             "ready": state.ready,
             "uptime_seconds": uptime,
             "rows": rows,
-            "parts": {name: {"pid": state.parts[name].pid, **used._asdict()} for name, used in parts.items()},
+            "components": {
+                name: {"pid": state.components[name].pid, **used._asdict()} for name, used in components.items()
+            },
         }
         print(json.dumps(document))
         return 0
     people = "MySQL does not answer" if rows is None else f"{rows:,} rows"
     print(f"http://localhost:{state.port}  up {uptime} s  {people}")
-    print(f"{'part':<8}{'pid':>9}{'processes':>11}{'memory':>10}{'CPU':>10}")
-    for name, used in parts.items():
-        print(f"{name:<8}{state.parts[name].pid:>9}{used.processes:>11}{used.memory >> 20:>7} MB{used.cpu:>8.1f} s")
+    print(f"{'component':<8}{'pid':>9}{'processes':>11}{'memory':>10}{'CPU':>10}")
+    for name, used in components.items():
+        print(
+            f"{name:<8}{state.components[name].pid:>9}{used.processes:>11}{used.memory >> 20:>7} MB{used.cpu:>8.1f} s"
+        )
     return 0

@@ -6,10 +6,10 @@ import sys
 import time
 
 from ops.commands import options
-from ops.console import report
+from ops.console import show_progress
 from ops.errors import OperatorError
-from ops.stack.data_directory import Folder
-from ops.stack.supervisor import Stack
+from ops.stack.data_directory import DataDirectory
+from ops.stack.supervisor import StackSupervisor
 from ops.system.cgroups import divide
 
 
@@ -27,25 +27,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the stack until it is told to stop; with --detach, return once it is ready."""
-    folder = options.folder(arguments)
-    folder.make()
+    directory = options.data_directory(arguments)
+    directory.make()
     if arguments.detach:
-        _detach(folder)
+        _detach(directory)
         return 0
     if bool(arguments.cpus) != bool(arguments.memory):
         raise OperatorError("--cpus and --memory go together")
     limits = divide(arguments.cpus, arguments.memory << 20, arguments.instances) if arguments.cpus else None
-    with folder.locked():
-        Stack(folder, arguments.port, arguments.instances, arguments.workers, limits).run(report)
+    with directory.locked():
+        StackSupervisor(directory, arguments.port, arguments.instances, arguments.workers, limits).run(show_progress)
     return 0
 
 
-def _detach(folder: Folder) -> None:
+def _detach(directory: DataDirectory) -> None:
     """Start `up` in the background and return once it is ready; what it says meanwhile is said here."""
-    if folder.is_locked():
-        with folder.locked():
+    if directory.is_locked():
+        with directory.locked():
             pass
-    log = folder.log / "up.log"
+    log = directory.log / "up.log"
     words = [word for word in sys.argv[1:] if word != "--detach"]
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -58,10 +58,10 @@ def _detach(folder: Folder) -> None:
     with log.open() as said:
         while process.poll() is None:
             print(said.read(), end="", flush=True)
-            state = folder.last_state()
+            state = directory.last_state()
             if state and state.ready and state.pid == process.pid:
                 break
             time.sleep(0.05)
         print(said.read(), end="", flush=True)
     if process.poll() is not None:
-        raise OperatorError(f"it did not start (see above, and {folder.log})")
+        raise OperatorError(f"it did not start (see above, and {directory.log})")

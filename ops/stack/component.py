@@ -1,4 +1,4 @@
-"""A part of the stack: a process in a group of its own, started again whenever it dies."""
+"""A component of the stack: a supervised process, which is restarted when it dies."""
 
 import contextlib
 import os
@@ -8,17 +8,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ops.console import say
+from ops.console import show
 from ops.system.processes import end_with_parent, kill_group
 from service.backoff import Backoff
 
-LONGEST_PAUSE = 10.0  # seconds between two tries to start a part that does not stay up
-STOP_TIMEOUT = 30.0  # seconds a part has to end after SIGTERM; MySQL writes its buffers back
-AWAITED = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP}
+MAX_PAUSE = 10.0  # seconds between two attempts to start a component that keeps dying
+STOP_TIMEOUT = 30.0  # seconds from SIGTERM to SIGKILL; MySQL writes its buffers back
+SUPERVISOR_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP}
 
 
-class Supervised:
-    """A part of the stack: a process in a group of its own, started again whenever it dies."""
+class Component:
+    """A process that leads a process group of its own."""
 
     def __init__(
         self,
@@ -26,17 +26,20 @@ class Supervised:
         command: Sequence[str],
         environment: Mapping[str, str],
         log: Path | None,
-        join: Callable[[], None] = lambda: None,
+        join_control_group: Callable[[], None] = lambda: None,
     ) -> None:
-        """Append what it writes to the file `log`, or let it write where we do; `join` puts it into a control group."""
+        """Define a component. Its output is appended to the file `log`, or goes where ours goes.
+
+        `join_control_group` is called in the new process before it executes `command`.
+        """
         self.name = name
-        self._join = join
         self.process: subprocess.Popen[bytes] | None = None
         self.restarts = 0
         self._command = command
         self._environment = environment
         self._log = log
-        self._backoff = Backoff(LONGEST_PAUSE)
+        self._join_control_group = join_control_group
+        self._backoff = Backoff(MAX_PAUSE)
         self._started = 0.0
 
     def start(self) -> None:
@@ -48,28 +51,27 @@ class Supervised:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,  # Ctrl-C in the terminal is for us alone: we stop the parts in order
+                start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops the components in order
                 preexec_fn=self._prepare,  # noqa: PLW1509 - this process has one thread
             )
         self._started = time.monotonic()
 
     def _prepare(self) -> None:
         end_with_parent()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, AWAITED)
-        self._join()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SUPERVISOR_SIGNALS)
+        self._join_control_group()
 
     def is_alive(self) -> bool:
-        """Tell whether the process runs."""
+        """Return whether the process runs."""
         return self.process is not None and self.process.poll() is None
 
-    def keep(self) -> bool:
-        """Start the process again if it has died and its pause is over; tell whether it was started."""
+    def restart_if_dead(self) -> bool:
+        """Restart the process if it has died and its pause is over; return whether it was restarted."""
         if self.process and self.process.poll() is not None:
-            kill_group(self.process.pid)  # nginx's workers outlive a killed master, and hold its port
+            kill_group(self.process.pid)  # the workers of a killed nginx would keep its port
             pause = self._backoff.record_death(time.monotonic() - self._started)
-            ending = _ending(self.process.returncode)
-            ended = "died" if self.process.returncode else "ended"
-            say(f"{self.name} {ended} ({ending}); starting it again in {pause:.1f} s")
+            how = f"signal {-code}" if (code := self.process.returncode) < 0 else f"exit status {code}"
+            show(f"{self.name} {'died' if code else 'ended'} ({how}); starting it again in {pause:.1f} s")
             self.process = None
         if self.process or self._backoff.remaining():
             return False
@@ -78,17 +80,13 @@ class Supervised:
         return True
 
     def stop(self, number: signal.Signals) -> None:
-        """Stop the process by a signal, by SIGKILL if it does not heed it in time."""
+        """Stop the process by a signal, and by SIGKILL after `STOP_TIMEOUT` seconds."""
         if not self.process:
             return
         self.process.send_signal(number)
         try:
             self.process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
-            say(f"{self.name} did not stop in {STOP_TIMEOUT:.0f} s and was killed")
+            show(f"{self.name} did not stop in {STOP_TIMEOUT:.0f} s and was killed")
         kill_group(self.process.pid)
         self.process.wait()
-
-
-def _ending(returncode: int) -> str:
-    return f"signal {-returncode}" if returncode < 0 else f"exit status {returncode}"

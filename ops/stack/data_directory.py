@@ -1,4 +1,4 @@
-"""A data folder: where a stack keeps everything, and what is known of the one that runs on it."""
+"""The data directory of a stack: its files, its lock, and the state of the stack that runs on it."""
 
 import fcntl
 import hashlib
@@ -17,20 +17,20 @@ from ops.errors import OperatorError
 from ops.system.processes import started_at
 from service.config import Config
 
-SOCKET_PATH_LIMIT = 90  # bytes; the kernel's is 107 and the longest name of ours is short
+MAX_SOCKET_DIRECTORY = 90  # bytes; the kernel accepts socket paths of 107
 
 
-class Part(NamedTuple):
-    """A part of a running stack: the id of its process group, and when that process started."""
+class RunningComponent(NamedTuple):
+    """The process that leads a component's process group, and when it started (processes.started_at)."""
 
     pid: int
     started_at: int
 
 
 class State(NamedTuple):
-    """A running stack: its own process id, its port, since when (seconds since the epoch), its parts.
+    """A running stack: process id of `up`, port, start time in seconds since the epoch, size, and components.
 
-    There are so many API instances, each with so many workers.
+    `instances` counts the API instances and `workers` the workers of each.
     """
 
     pid: int
@@ -39,7 +39,7 @@ class State(NamedTuple):
     ready: bool
     instances: int
     workers: int
-    parts: dict[str, Part]
+    components: dict[str, RunningComponent]
 
 
 def instance_names(instances: int) -> list[str]:
@@ -48,12 +48,12 @@ def instance_names(instances: int) -> list[str]:
 
 
 def worker_sockets(run: Path, instance: str, workers: int) -> list[Path]:
-    """Return where the workers of an instance listen."""
+    """Return the paths of the sockets on which the workers of an instance listen."""
     return [run / f"{instance}.{number}.sock" for number in range(1, workers + 1)]
 
 
-class Folder:
-    """The folder of one stack: MySQL's data, sockets, logs, state."""
+class DataDirectory:
+    """The directory of one stack, with MySQL's data, sockets, logs and the state."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -61,72 +61,72 @@ class Folder:
         self._state = self.path / "state.json"
 
     @classmethod
-    def chosen(cls, data: Path | None, port: int) -> "Folder":
-        """Return the folder `data`, or the one that belongs to `port`: each port has its own."""
-        return cls(data or ROOT / ".rinha" / str(port))
+    def chosen(cls, path: Path | None, port: int) -> "DataDirectory":
+        """Return the data directory at `path`, or the default one of `port`."""
+        return cls(path or ROOT / ".rinha" / str(port))
 
     @property
     def run(self) -> Path:
-        """Return where the sockets are: in the folder, or elsewhere if its path is too long or too odd.
+        """The directory for sockets: `run` in the data directory, or a temporary directory.
 
-        Sockets have short names, and nginx's configuration gives signs such as ; and $ a meaning.
+        The path of a socket is short. nginx's configuration gives characters such as ; and $ a meaning.
         """
         inside = self.path / "run"
-        if len(os.fsencode(inside)) <= SOCKET_PATH_LIMIT and re.fullmatch(r"[\w./+-]+", str(inside), re.ASCII):
+        if len(os.fsencode(inside)) <= MAX_SOCKET_DIRECTORY and re.fullmatch(r"[\w./+-]+", str(inside), re.ASCII):
             return inside
         name = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"rinha-{os.getuid()}-{name}"
 
     @property
     def mysql_socket(self) -> Path:
-        """Return where MySQL listens."""
+        """The socket on which MySQL listens."""
         return self.run / "mysql.sock"
 
     @property
     def password_file(self) -> Path:
-        """Return the file with the password of the service's account."""
+        """The file with the password of the service's account."""
         return self.path / "db_password"
 
     def config(self, db_timeout: float = 1.0) -> Config:
-        """Return the settings of a service on this stack's MySQL."""
+        """Return the settings of a service that uses this stack's MySQL; raise OSError without a password file."""
         return Config(
             db_socket=str(self.mysql_socket), db_password=self.password_file.read_text(), db_timeout=db_timeout
         )
 
     def make(self) -> None:
-        """Make the folders; only this user may enter, as MySQL's root needs no password on its socket."""
-        for folder in (self.path, self.run, self.log):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if folder.stat().st_uid != os.geteuid():
-                raise OperatorError(f"{folder} belongs to another user")
+        """Make the directories. Only this user may enter: MySQL's root needs no password on the socket."""
+        for directory in (self.path, self.run, self.log):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if directory.stat().st_uid != os.geteuid():
+                raise OperatorError(f"{directory} belongs to another user")
         (self.run / "log").unlink(missing_ok=True)
         (self.run / "log").symlink_to(self.log)
 
     @contextmanager
     def locked(self, name: str = "lock", refusal: str = "") -> Iterator[None]:
-        """Hold the folder for one stack, or for what else has a name; raise OperatorError if another holds it."""
+        """Hold the lock of this name; raise OperatorError with `refusal` if another process holds it."""
         refusal = refusal or (
             f"a stack is running on {self.path} already; ./rinha status shows it, "
             "and another --port or --data starts a second one"
         )
         with (self.path / name).open("w") as lock:
-            deadline = time.monotonic() + 1  # a command that looks whether it is locked holds it for a moment
-            while not _lock(lock, fcntl.LOCK_EX):
+            deadline = time.monotonic() + 1  # `is_locked` in another process holds the lock for a moment
+            while not _try_lock(lock, fcntl.LOCK_EX):
                 if time.monotonic() > deadline:
                     raise OperatorError(refusal)
                 time.sleep(0.001)
             yield
 
     def is_locked(self) -> bool:
-        """Tell whether a stack holds the folder now."""
+        """Return whether a stack runs on the data directory."""
         try:
             with (self.path / "lock").open() as lock:
-                return not _lock(lock, fcntl.LOCK_SH)
+                return not _try_lock(lock, fcntl.LOCK_SH)
         except FileNotFoundError:
             return False
 
     def write_state(self, state: State) -> None:
-        """Keep `state` for the other commands, and for the next `up` should this one be killed."""
+        """Store `state` for the other commands, and for the next `up` if this one is killed."""
         temporary = self._state.with_suffix(".new")
         temporary.write_text(json.dumps(state._asdict()))
         temporary.rename(self._state)
@@ -134,25 +134,26 @@ class Folder:
     def last_state(self) -> State | None:
         """Return the state last written, whether or not that stack still runs."""
         try:
-            known: dict[str, Any] = json.loads(self._state.read_text())
+            state: dict[str, Any] = json.loads(self._state.read_text())
         except FileNotFoundError:
             return None
-        return State(**{**known, "parts": {name: Part(*part) for name, part in known["parts"].items()}})
+        components = {name: RunningComponent(*one) for name, one in state["components"].items()}
+        return State(**{**state, "components": components})
 
     def running(self) -> State:
-        """Return the state of the stack that runs on this folder; raise OperatorError if none does."""
+        """Return the state of the running stack; raise OperatorError if none runs."""
         state = self.last_state() if self.is_locked() else None
-        if not state or not started_at(state.pid):  # what a killed one wrote, which the next clears up just now
+        if not state or not started_at(state.pid):  # a killed stack wrote it, and the next `up` is removing it
             raise OperatorError(f"nothing is running on {self.path}; ./rinha up starts it")
         return state
 
-    def forget_state(self) -> None:
-        """Note that the stack has stopped in good order."""
+    def remove_state(self) -> None:
+        """Remove the state of a stack that has stopped."""
         self._state.unlink(missing_ok=True)
 
 
-def _lock(file: IO[str], kind: int) -> bool:
-    """Lock a file without waiting; tell whether that worked."""
+def _try_lock(file: IO[str], kind: int) -> bool:
+    """Lock a file without waiting; return whether that succeeded."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
         return True

@@ -1,4 +1,4 @@
-"""A MySQL server of our own: found or unpacked, initialised, and the words that start it."""
+"""The stack's MySQL server: its programs, its data, its schema."""
 
 import os
 import re
@@ -16,37 +16,40 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
 from ops import ROOT
+from ops.console import Progress, ignore_progress
 from ops.errors import OperatorError
-from ops.stack.data_directory import Folder
-from ops.system.debian import with_dependencies
+from ops.stack.data_directory import DataDirectory
+from ops.system.debian import install
 from ops.system.processes import end_with_parent
 
-HERE = ROOT / "db"
-SCHEMA = HERE / "schema.sql"
-SPARE_CONNECTIONS = 8  # of an account, beside one for each worker: max_user_connections in my.cnf
-OLDEST = (8, 4)  # what the settings in my.cnf are written for
+CONFIGURATION = ROOT / "db"
+SCHEMA = CONFIGURATION / "schema.sql"
+OLDEST_VERSION = (8, 4)  # for which my.cnf is written
+SPARE_CONNECTIONS = 8  # of the service's account, beside one for each worker: max_user_connections in my.cnf
+START_TIMEOUT = 60.0  # seconds
 
 
 class Programs(NamedTuple):
-    """The words that start the server and the client, and the options that tell the server where its files are."""
+    """The command lines of server and client, and the options that tell an unpacked server where its files are."""
 
     mysqld: list[str]
     mysql: list[str]
     options: list[str]
 
 
-def find(report: Callable[[str], None]) -> Programs:
-    """Return the host's MySQL if it is one and recent enough, else Debian's, unpacked to a prefix.
+def find_programs(progress: Progress) -> Programs:
+    """Return the host's MySQL if it is recent enough, otherwise Debian's, unpacked into a prefix.
 
-    MariaDB does not count: it has no ngram parser. Raises OperatorError.
+    MariaDB has no ngram parser, so it does not count. Raises OperatorError.
     """
-    mysqld, mysql = shutil.which("mysqld", path=_search_path()), shutil.which("mysql", path=_search_path())
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+    mysqld, mysql = shutil.which("mysqld", path=path), shutil.which("mysql", path=path)
     if mysqld and mysql:
         version = subprocess.run([mysqld, "--no-defaults", "--version"], capture_output=True, text=True).stdout
         number = re.search(r"Ver (\d+)\.(\d+)", version)
-        if number and "MariaDB" not in version and tuple(map(int, number.groups())) >= OLDEST:
+        if number and "MariaDB" not in version and tuple(map(int, number.groups())) >= OLDEST_VERSION:
             return Programs([mysqld], [mysql], [])
-    prefix = with_dependencies(["mysql-server-core", "mysql-client-core"], report)
+    prefix = install(["mysql-server-core", "mysql-client-core"], progress)
     share = prefix.path / "usr/share/mysql"
     return Programs(
         prefix.command("usr/sbin/mysqld"),
@@ -61,137 +64,128 @@ def find(report: Callable[[str], None]) -> Programs:
 
 
 def connect_as_root(socket: Path, **options: Any) -> "Connection[Cursor]":
-    """Return a connection of MySQL's root, each statement a transaction; raise pymysql.MySQLError."""
+    """Return a connection of MySQL's root, on which each statement is a transaction; raise pymysql.MySQLError."""
     return pymysql.connect(
         unix_socket=str(socket), user="root", charset="utf8mb4", autocommit=True, ssl_disabled=True, **options
     )
 
 
-class Database:
-    """A data folder, its server's socket, and the password of the service's account."""
+class MySQLServer:
+    """The MySQL server of a data directory."""
 
-    def __init__(self, programs: Programs, folder: Path, socket: Path, log: Path) -> None:
-        self.socket = socket
-        self.password_file = folder / "db_password"
-        self._programs = programs
-        self._folder = folder
-        self._data = folder / "mysql"
-        self._log = log
-
-    @classmethod
-    def of(cls, folder: Folder, report: Callable[[str], None]) -> "Database":
-        """Return the database of a data folder."""
-        return cls(find(report), folder.path, folder.run / "mysql.sock", folder.log / "mysql.log")
+    def __init__(self, directory: DataDirectory, progress: Progress = ignore_progress) -> None:
+        """Find the programs, which may have to be downloaded; raise OperatorError."""
+        self._directory = directory
+        self._programs = find_programs(progress)
+        self._data = directory.path / "mysql"
+        self._log = directory.log / "mysql.log"
+        # Exists from before the initialisation until the account exists: after a kill in between, `up` starts over.
+        self._unfinished = directory.path / "mysql.unfinished"
 
     def command(self, workers: int = 8) -> list[str]:
-        """Return the words that start the server in the foreground, for so many processes of the service."""
+        """Return the server's command line, for a service with so many workers in all."""
         return [
             *self._programs.mysqld,
-            f"--defaults-file={HERE / 'my.cnf'}",  # must be the first option
+            f"--defaults-file={CONFIGURATION / 'my.cnf'}",  # must be the first option
             *self._programs.options,
             f"--datadir={self._data}",
-            f"--socket={self.socket}",
-            f"--pid-file={self.socket.with_suffix('.pid')}",
+            f"--socket={self._directory.mysql_socket}",
+            f"--pid-file={self._directory.mysql_socket.with_suffix('.pid')}",
             f"--log-error={self._log}",
-            f"--init-file={HERE / 'start.sql'}",
+            f"--init-file={CONFIGURATION / 'start.sql'}",
             f"--max-user-connections={workers + SPARE_CONNECTIONS}",
-            "--skip-networking",  # everybody who needs it is on this host
+            "--skip-networking",  # all clients are on this host
             *(["--user=root"] if os.geteuid() == 0 else []),
         ]
 
-    def client(self) -> list[str]:
-        """Return the words that start the mysql client on the running server, as its root."""
-        return [*self._programs.mysql, "--no-defaults", f"--socket={self.socket}", "--user=root"]
+    def client_command(self) -> list[str]:
+        """Return the command line of the mysql client, as MySQL's root."""
+        return [*self._programs.mysql, "--no-defaults", f"--socket={self._directory.mysql_socket}", "--user=root"]
 
-    def initialise(self, report: Callable[[str], None]) -> None:
-        """Make the system tables, if that has not been done; raise OperatorError."""
-        if (self._data / "mysql.ibd").exists() and not self._marker.exists():
+    def reserve_command(self) -> list[str]:
+        """Return the command line that keeps a reserve of disk for the running server."""
+        mark = self._directory.path / "index.suspect"
+        return ["bash", str(CONFIGURATION / "reserve.sh"), str(self._directory.path), str(mark), *self.client_command()]
+
+    def initialise(self, progress: Progress) -> None:
+        """Create the system tables unless they exist; raise OperatorError."""
+        if (self._data / "mysql.ibd").exists() and not self._unfinished.exists():
             return
-        report("initialising the database")
-        shutil.rmtree(self._data, ignore_errors=True)  # what a killed initialisation left
+        progress("initialising the database")
+        shutil.rmtree(self._data, ignore_errors=True)  # the remains of a killed initialisation
         self._data.mkdir(parents=True)
-        self._marker.touch()
-        done = subprocess.run(
+        self._unfinished.touch()
+        completed = subprocess.run(
             [*self.command(), "--initialize-insecure"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             preexec_fn=lambda: end_with_parent(signal.SIGKILL),
         )
-        if done.returncode:
+        if completed.returncode:
             raise OperatorError(f"mysqld --initialize failed; see {self._log}")
 
-    def forget_killed(self) -> None:
-        """Remove the lock of a server that was killed, when none runs on the folder.
+    def remove_stale_lock(self) -> None:
+        """Remove the lock of the socket; call this only while no server runs on the data directory.
 
-        A new one would not start while any process has the id in it: the killed one, not yet
-        cleared away, or a stranger that has the id now.
+        A new server would not start while any process has the id in the lock: the killed server, if the kernel has
+        not removed it yet, or another process that has the id now.
         """
-        self.socket.with_name(f"{self.socket.name}.lock").unlink(missing_ok=True)
+        socket = self._directory.mysql_socket
+        socket.with_name(f"{socket.name}.lock").unlink(missing_ok=True)
 
-    def prepare(self, is_alive: Callable[[], bool], report: Callable[[str], None] = lambda line: None) -> None:
-        """Wait for the running server; create the tables and the account, or bring the tables up to date.
+    def prepare(self, is_alive: Callable[[], bool], progress: Progress = ignore_progress) -> None:
+        """Wait for the running server; create tables and account, or upgrade the tables of an older release.
 
-        Raises OperatorError if the server has ended, or does not answer within a minute.
+        Raises OperatorError if the server ends, or does not answer within `START_TIMEOUT` seconds.
         """
-        deadline = time.monotonic() + 60
-        while (said := self._sql("SELECT 1")).returncode:
+        deadline = time.monotonic() + START_TIMEOUT
+        while (completed := self._execute("SELECT 1")).returncode:
             if time.monotonic() > deadline or not is_alive():
-                raise OperatorError(f"mysqld does not answer: {said.stderr.strip()}; see {self._log}")
+                raise OperatorError(f"mysqld does not answer: {completed.stderr.strip()}; see {self._log}")
             time.sleep(0.1)
-        if not self._marker.exists():
-            self._upgrade(is_alive, report)
+        if not self._unfinished.exists():
+            self._upgrade(is_alive, progress)
             return
-        if not self.password_file.exists():
-            self.password_file.touch(mode=0o600)
-            self.password_file.write_text(secrets.token_hex(16))
-        account = f"SET @password = '{self.password_file.read_text()}';\n{(HERE / 'account.sql').read_text()}"
-        said = self._sql(f"CREATE DATABASE IF NOT EXISTS rinha; USE rinha;\n{SCHEMA.read_text()}{account}")
-        if said.returncode:
-            raise OperatorError(f"the schema cannot be created: {said.stderr.strip()}")
-        self._marker.unlink()
+        password_file = self._directory.password_file
+        if not password_file.exists():
+            password_file.touch(mode=0o600)
+            password_file.write_text(secrets.token_hex(16))
+        account = f"SET @password = '{password_file.read_text()}';\n{(CONFIGURATION / 'account.sql').read_text()}"
+        completed = self._execute(f"CREATE DATABASE IF NOT EXISTS rinha; USE rinha;\n{SCHEMA.read_text()}{account}")
+        if completed.returncode:
+            raise OperatorError(f"the schema cannot be created: {completed.stderr.strip()}")
+        self._unfinished.unlink()
 
-    def _upgrade(self, is_alive: Callable[[], bool], report: Callable[[str], None]) -> None:
-        """Bring the data of an older release to this one's schema; raise OperatorError."""
+    def _upgrade(self, is_alive: Callable[[], bool], progress: Progress) -> None:
+        """Bring the tables of an older release to the schema of this one; raise OperatorError."""
         log = self._log.with_name("upgrade.log")
         with log.open("wb") as output:
             upgrade = subprocess.Popen(
-                ["bash", str(HERE / "upgrade.sh"), str(SCHEMA), *self.client()],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=_with_parent_and_signals,  # noqa: PLW1509
-            )  # fmt: skip
+                ["bash", str(CONFIGURATION / "upgrade.sh"), str(SCHEMA), *self.client_command()],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                preexec_fn=_end_with_parent_and_unblock_signals,  # noqa: PLW1509 - this process has one thread
+            )
         line = ""
-        with log.open() as said:
+        with log.open() as output:
             try:
-                while upgrade.poll() is None and is_alive():  # which ends this if the operator asks for it
-                    for line in said:
-                        report(line.strip())
+                while upgrade.poll() is None and is_alive():  # is_alive raises if the operator stops the stack
+                    for line in output:
+                        progress(line.strip())
                     time.sleep(0.1)
             finally:
                 upgrade.kill()
                 upgrade.wait()
-            for line in said:
-                report(line.strip())
+            for line in output:
+                progress(line.strip())
         if upgrade.returncode:
             raise OperatorError(f"the schema cannot be brought up to date: {line.strip()}; see {log}")
 
-    def reserve_command(self) -> list[str]:
-        """Return the words that keep a reserve of disk beside the running server."""
-        mark = self._folder / "index.suspect"
-        return ["bash", str(HERE / "reserve.sh"), str(self._folder), str(mark), *self.client()]
-
-    @property
-    def _marker(self) -> Path:
-        """Exists from before the initialisation until the account is there: a kill in between starts over."""
-        return self._folder / "mysql.unfinished"
-
-    def _sql(self, statements: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self.client(), input=statements, capture_output=True, text=True)
+    def _execute(self, statements: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.client_command(), input=statements, capture_output=True, text=True)
 
 
-def _with_parent_and_signals() -> None:
-    """Make a process, just forked, end with its parent, and heed the signals that the parent waits for."""
+def _end_with_parent_and_unblock_signals() -> None:
     end_with_parent(signal.SIGKILL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-def _search_path() -> str:
-    return os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"

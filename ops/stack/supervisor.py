@@ -1,174 +1,196 @@
-"""./rinha up: MySQL, the API instances and nginx, started, kept running, stopped in order."""
+"""Runs the stack: starts MySQL, the API instances and nginx, restarts what dies, and stops them in order."""
 
 import contextlib
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
-import ops.stack.mysql
-import ops.stack.nginx
 from ops import ROOT
-from ops.console import say
+from ops.console import Progress, show
 from ops.errors import OperatorError
-from ops.stack.component import AWAITED, STOP_TIMEOUT, Supervised
-from ops.stack.data_directory import Folder, Part, State, instance_names, worker_sockets
+from ops.stack import nginx
+from ops.stack.component import STOP_TIMEOUT, SUPERVISOR_SIGNALS, Component
+from ops.stack.data_directory import DataDirectory, RunningComponent, State, instance_names, worker_sockets
+from ops.stack.mysql import MySQLServer
 from ops.system.cgroups import ControlGroups, Limit
-from ops.system.ports import answers, check_port
+from ops.system.ports import check_port, is_stack_serving
 from ops.system.processes import kill_group, members, started_at, usage
+
+START_TIMEOUT = 30.0  # seconds until the API answers, after MySQL does
 
 
 class _Stopped(Exception):
     """The operator has asked the stack to stop."""
 
 
-class Stack:
-    """Everything that runs on one data folder and one port."""
+class StackSupervisor:
+    """Supervises the components of the stack on one data directory and one port."""
 
     def __init__(
-        self, folder: Folder, port: int, instances: int, workers: int, limits: Mapping[str, Limit] | None = None
+        self,
+        directory: DataDirectory,
+        port: int,
+        instances: int,
+        workers: int,
+        limits: Mapping[str, Limit] | None = None,
     ) -> None:
-        self._folder = folder
+        self._directory = directory
         self._port = port
         self._instances = instances
         self._workers = workers
         self._limits = limits
         self._groups = ControlGroups(os.getpid()) if limits else None
-        self._parts: list[Supervised] = []
+        self._components: list[Component] = []
         self._since = time.time()
         self._ready = False
         self._state_is_written = False
 
-    def run(self, report: Callable[[str], None]) -> None:
-        """Start, keep running until SIGTERM or SIGINT, stop; raise OperatorError if it cannot start."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
+    def run(self, progress: Progress) -> None:
+        """Start the stack and supervise it until SIGTERM or SIGINT; raise OperatorError if it does not start."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, SUPERVISOR_SIGNALS)
         try:
-            self._start(report)
-            report("")
+            self._start(progress)
+            progress("")
             address = f"http://localhost:{self._port}"
-            say(f"listening on {address}; Ctrl-C stops it, {self._folder.path} keeps the data")
-            self._keep(report)
+            show(f"listening on {address}; Ctrl-C stops it, {self._directory.path} keeps the data")
+            self._supervise(progress)
         except _Stopped:
             pass
         finally:
-            report("stopping")
-            # From the outside in: nobody is served by a part whose own servant is gone.
-            for part in reversed(self._parts):
-                part.stop(signal.SIGQUIT if part.name == "nginx" else signal.SIGTERM)
+            progress("stopping")
+            # From the outside in, so that no component depends on a stopped one.
+            for component in reversed(self._components):
+                component.stop(signal.SIGQUIT if component.name == "nginx" else signal.SIGTERM)
             if self._groups:
                 self._groups.remove()
-            self._folder.forget_state()
-            report("")
-        say("stopped")
+            self._directory.remove_state()
+            progress("")
+        show("stopped")
 
-    def _start(self, report: Callable[[str], None]) -> None:
-        folder, run, log = self._folder, self._folder.run, self._folder.log
-        _end_leftovers(folder)
-        folder.forget_state()
+    def _start(self, progress: Progress) -> None:
+        _end_leftovers(self._directory)
+        self._directory.remove_state()
         check_port(self._port)
         if self._groups and self._limits:
             self._groups.make(self._limits)
-        database = ops.stack.mysql.Database.of(folder, report)
-        database.forget_killed()
-        nginx = ops.stack.nginx.find(report)
-        _check_stop()
-        database.initialise(report)
-        report("starting MySQL")
-        mysql = self._add("mysql", database.command(self._instances * self._workers))
-
-        def is_starting() -> bool:
-            _check_stop()
-            return mysql.is_alive()
-
-        database.prepare(is_starting, report)
-        self._add("reserve", database.reserve_command())
-        instances = instance_names(self._instances)
-        for instance in instances:
-            environment = {
-                "PYTHONPATH": str(ROOT),
-                "LISTEN": f"unix:{run}/{instance}.%.sock",
-                "WORKERS": str(self._workers),
-                "DB_SOCKET": str(database.socket),
-                "DB_PASSWORD_FILE": str(database.password_file),
-            }
-            self._add(instance, [sys.executable, "-P", "-m", "service"], environment)
-        sockets = [worker_sockets(run, instance, self._workers) for instance in instances]
-        configuration = ops.stack.nginx.write_configuration(run / "nginx", self._port, sockets, run / "log")
-        self._add("nginx", ops.stack.nginx.command(nginx, configuration, run))
-        report("waiting for the API")
-        deadline = time.monotonic() + 30
-        while not answers(self._port):
-            _check_stop()
-            self._keep_once()
-            if time.monotonic() > deadline:
-                raise OperatorError(f"the service does not answer on port {self._port}; see {log}")
-            time.sleep(0.05)
+        mysql = MySQLServer(self._directory, progress)
+        mysql.remove_stale_lock()
+        nginx_program = nginx.find_program(progress)
+        _raise_if_stopped()
+        self._start_mysql(mysql, progress)
+        for instance in instance_names(self._instances):
+            self._start_instance(instance)
+        self._start_nginx(nginx_program)
+        self._wait_until_serving(progress)
         if self._groups:
             self._groups.join("up")
         self._ready = True
         self._write_state()
 
-    def _add(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Supervised:
-        group = "mysql" if name == "reserve" else name  # as in the container
-        part = Supervised(
+    def _start_mysql(self, mysql: MySQLServer, progress: Progress) -> None:
+        mysql.initialise(progress)
+        progress("starting MySQL")
+        component = self._add("mysql", mysql.command(self._instances * self._workers))
+
+        def is_starting() -> bool:
+            _raise_if_stopped()
+            return component.is_alive()
+
+        mysql.prepare(is_starting, progress)
+        self._add("reserve", mysql.reserve_command())
+
+    def _start_instance(self, instance: str) -> None:
+        environment = {
+            "PYTHONPATH": str(ROOT),
+            "LISTEN": f"unix:{self._directory.run}/{instance}.%.sock",
+            "WORKERS": str(self._workers),
+            "DB_SOCKET": str(self._directory.mysql_socket),
+            "DB_PASSWORD_FILE": str(self._directory.password_file),
+        }
+        self._add(instance, [sys.executable, "-P", "-m", "service"], environment)
+
+    def _start_nginx(self, program: Sequence[str]) -> None:
+        run = self._directory.run
+        sockets = [worker_sockets(run, instance, self._workers) for instance in instance_names(self._instances)]
+        configuration = nginx.write_configuration(run / "nginx", self._port, sockets, run / "log")
+        self._add("nginx", nginx.command(program, configuration, run))
+
+    def _wait_until_serving(self, progress: Progress) -> None:
+        progress("waiting for the API")
+        deadline = time.monotonic() + START_TIMEOUT
+        while not is_stack_serving(self._port):
+            _raise_if_stopped()
+            self._supervise_once()
+            if time.monotonic() > deadline:
+                raise OperatorError(f"the service does not answer on port {self._port}; see {self._directory.log}")
+            time.sleep(0.05)
+
+    def _add(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Component:
+        """Start a component and supervise it from now on."""
+        # The reserve shares MySQL's limits, as in MySQL's container, and its messages are for the operator.
+        is_reserve = name == "reserve"
+        component = Component(
             name,
             command,
             environment or {},
-            None if name == "reserve" else self._folder.log / f"{name}.log",
-            partial(self._groups.join, group) if self._groups else lambda: None,
+            None if is_reserve else self._directory.log / f"{name}.log",
+            partial(self._groups.join, "mysql" if is_reserve else name) if self._groups else lambda: None,
         )
-        part.start()
-        self._parts.append(part)
+        component.start()
+        self._components.append(component)
         self._write_state()
-        return part
+        return component
 
-    def _keep(self, report: Callable[[str], None]) -> None:
+    def _supervise(self, progress: Progress) -> None:
         while True:
-            _check_stop(wait=1.0)
-            self._keep_once()
+            _raise_if_stopped(wait=1.0)
+            self._supervise_once()
             if sys.stdout.isatty():
-                report(self._line())
+                progress(self._status_line())
 
-    def _keep_once(self) -> None:
-        if any([part.keep() for part in self._parts]):  # noqa: C419 - each must be looked after
+    def _supervise_once(self) -> None:
+        if any([component.restart_if_dead() for component in self._components]):  # noqa: C419 - each is looked after
             self._state_is_written = False
         if not self._state_is_written:
-            with contextlib.suppress(OSError):  # a full disk must not end what runs on it
+            with contextlib.suppress(OSError):  # a full disk must not stop the stack
                 self._write_state()
 
-    def _line(self) -> str:
-        used = [f"{part.name} {usage(part.process.pid).memory >> 20} MB" for part in self._parts if part.process]
-        restarts = sum(part.restarts for part in self._parts)
+    def _status_line(self) -> str:
+        used = [f"{one.name} {usage(one.process.pid).memory >> 20} MB" for one in self._components if one.process]
+        restarts = sum(component.restarts for component in self._components)
         return f"up {time.time() - self._since:.0f} s, {', '.join(used)}, {restarts} restarts"
 
     def _write_state(self) -> None:
-        parts = {
-            part.name: Part(part.process.pid, started_at(part.process.pid)) for part in self._parts if part.process
+        components = {
+            component.name: RunningComponent(component.process.pid, started_at(component.process.pid))
+            for component in self._components
+            if component.process
         }
-        self._folder.write_state(
-            State(os.getpid(), self._port, self._since, self._ready, self._instances, self._workers, parts)
+        self._directory.write_state(
+            State(os.getpid(), self._port, self._since, self._ready, self._instances, self._workers, components)
         )
         self._state_is_written = True
 
 
-def _check_stop(wait: float = 0.0) -> None:
-    """Raise _Stopped if the operator asks to stop within `wait` seconds; return at once when a part ends."""
-    arrived = signal.sigtimedwait(AWAITED, wait)
+def _raise_if_stopped(wait: float = 0.0) -> None:
+    """Raise _Stopped if the operator stops the stack within `wait` seconds; return early if a component ends."""
+    arrived = signal.sigtimedwait(SUPERVISOR_SIGNALS, wait)
     if arrived and arrived.si_signo == signal.SIGHUP:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the terminal is gone, and so is whom to tell
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the terminal is gone
     if arrived and arrived.si_signo != signal.SIGCHLD:
         raise _Stopped
 
 
-def _end_leftovers(folder: Folder) -> None:
-    """Wait for what a killed `up` left behind: its parts end by themselves, or are killed."""
-    state = folder.last_state()
+def _end_leftovers(directory: DataDirectory) -> None:
+    """Wait for the components of a killed `up` to end, and kill those that do not."""
+    state = directory.last_state()
     deadline = time.monotonic() + STOP_TIMEOUT
-    for part in state.parts.values() if state else ():
-        if started_at(part.pid) not in (0, part.started_at):
+    for component in state.components.values() if state else ():
+        if started_at(component.pid) not in (0, component.started_at):
             continue  # another process has the id now
-        while members(part.pid) and time.monotonic() < deadline:
+        while members(component.pid) and time.monotonic() < deadline:
             time.sleep(0.1)
-        kill_group(part.pid)
+        kill_group(component.pid)

@@ -33,19 +33,19 @@ class Consumption(NamedTuple):
 
 
 def divide(cpus: float, memory: int, instances: int) -> dict[str, Limit]:
-    """Divide a budget among the parts of a stack, so that the parts add up to it."""
+    """Divide a budget among the components of a stack, so that the components add up to it."""
     names = {f"api{number}": "api" for number in range(1, instances + 1)}
     return {
-        part: Limit(
+        component: Limit(
             cpus * CPU_SHARES[share] / (instances if share == "api" else 1),
             int(memory * MEMORY_SHARES[share] / (instances if share == "api" else 1)),
         )
-        for part, share in {"mysql": "mysql", **names, "nginx": "nginx", "up": "up"}.items()
+        for component, share in {"mysql": "mysql", **names, "nginx": "nginx", "up": "up"}.items()
     }
 
 
 class Group(NamedTuple):
-    """One control group: the folder of each controller in version 1, the same one three times in version 2."""
+    """One control group: the directory of each controller in version 1, the same one three times in version 2."""
 
     cpu: Path
     cpuacct: Path
@@ -111,7 +111,7 @@ class Group(NamedTuple):
 
 
 class ControlGroups:
-    """One group for each part, named by the process id of the stack's supervisor."""
+    """One group for each component, named by the process id of the stack's supervisor."""
 
     def __init__(self, supervisor: int) -> None:
         self._name = f"rinha-{supervisor}"
@@ -120,33 +120,33 @@ class ControlGroups:
         """Make the groups and set their limits; raise OperatorError where that is not allowed."""
         try:
             if _unified():
-                for folder in (ROOT, ROOT / self._name):
-                    folder.mkdir(exist_ok=True)
-                    (folder / "cgroup.subtree_control").write_text("+cpu +memory")
-            for part, limit in limits.items():
-                for folder in self.group(part):
-                    folder.mkdir(parents=True, exist_ok=True)
-                self.group(part).set(limit)
+                for directory in (ROOT, ROOT / self._name):
+                    directory.mkdir(exist_ok=True)
+                    (directory / "cgroup.subtree_control").write_text("+cpu +memory")
+            for component, limit in limits.items():
+                for directory in self.group(component):
+                    directory.mkdir(parents=True, exist_ok=True)
+                self.group(component).set(limit)
         except OSError as error:
             self.remove()
             raise OperatorError(
                 f"limits need permission to make control groups ({error}); run as root, or use compose"
             ) from None
 
-    def join(self, part: str) -> None:
-        """Put this process, and those it starts from now on, into a part's group."""
-        for folder in set(self.group(part)):
-            (folder / "cgroup.procs").write_text("0")
+    def join(self, component: str) -> None:
+        """Put this process, and those it starts from now on, into a component's group."""
+        for directory in set(self.group(component)):
+            (directory / "cgroup.procs").write_text("0")
 
-    def group(self, part: str) -> Group:
-        """Return the group of a part."""
-        return Group.at(f"{self._name}/{part}")
+    def group(self, component: str) -> Group:
+        """Return the group of a component."""
+        return Group.at(f"{self._name}/{component}")
 
     def remove(self) -> None:
         """Remove the groups; whoever is left in them goes back to the root's."""
         for top in {_top(controller) / self._name for controller in Group._fields}:
-            for folder in [*(path for path in top.glob("*") if path.is_dir()), top]:
-                _empty(folder, top.parent)
+            for directory in [*(path for path in top.glob("*") if path.is_dir()), top]:
+                _empty(directory, top.parent)
 
 
 def _unified() -> bool:
@@ -155,17 +155,17 @@ def _unified() -> bool:
 
 
 def _top(controller: str) -> Path:
-    # Where version 1 mounts controllers together, the links of all their names lead to one folder.
+    # Where version 1 mounts controllers together, the links of all their names lead to one directory.
     return ROOT if _unified() else ROOT / controller
 
 
-def _empty(folder: Path, into: Path) -> None:
+def _empty(directory: Path, into: Path) -> None:
     try:
-        for pid in (folder / "cgroup.procs").read_text().split():
+        for pid in (directory / "cgroup.procs").read_text().split():
             (into / "cgroup.procs").write_text(pid)
         for _ in range(50):
             try:
-                folder.rmdir()
+                directory.rmdir()
                 return
             except OSError:
                 time.sleep(0.02)  # a process that has just ended still counts for a moment

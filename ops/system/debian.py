@@ -15,11 +15,12 @@ import subprocess
 import sys
 import sysconfig
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ops.console import Progress
 from ops.errors import OperatorError
 
 DEBIAN_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -27,7 +28,7 @@ UNSTABLE = "sid"  # where Debian has MySQL; its stable releases have MariaDB, wh
 
 
 class Prefix:
-    """A folder with unpacked packages, whose programs run with the libraries they came with."""
+    """A directory with unpacked packages, whose programs run with the libraries they came with."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,16 +41,16 @@ class Prefix:
         return [str(loader), "--library-path", str(libraries), str(self.path / program)]
 
 
-def with_dependencies(packages: Sequence[str], report: Callable[[str], None]) -> Prefix:
+def install(packages: Sequence[str], progress: Progress) -> Prefix:
     """Return a prefix with `packages` of Debian unstable and all they depend on.
 
-    Downloads and unpacks on first use, into the user's cache folder; `report` is told the progress.
+    Downloads and unpacks on first use, into the user's cache directory; `progress` receives each step.
     Raises OperatorError where that is impossible.
     """
-    return Prefix(_prefix(packages, UNSTABLE, report))
+    return Prefix(_prefix(packages, UNSTABLE, progress))
 
 
-def run_where_bjoern_builds(command: list[str], report: Callable[[str], None]) -> int:
+def run_where_bjoern_builds(command: list[str], progress: Progress) -> int:
     """Run `command`, an installation into this interpreter; return its exit status.
 
     Where the host has no libev or no headers of Python, the compiler finds those of the host's own
@@ -62,12 +63,12 @@ def run_where_bjoern_builds(command: list[str], report: Callable[[str], None]) -
         missing.append(f"libpython3.{sys.version_info.minor}-dev")
     if not missing:
         return subprocess.run(command).returncode
-    usr = _prefix(missing, "", report) / "usr"
+    usr = _prefix(missing, "", progress) / "usr"
     include = [usr / "include", *usr.glob("include/python3*")]
     libraries = list(usr.glob("lib/*-linux-gnu"))
     flags = {
         "CPPFLAGS": " ".join(f"-I{path}" for path in include),  # CFLAGS would replace the optimisation
-        # $ORIGIN: the folder of the module itself, so that nothing depends on the prefix later.
+        # $ORIGIN: the directory of the module itself, so that nothing depends on the prefix later.
         "LDFLAGS": " ".join(["-Wl,-rpath,$ORIGIN", *(f"-L{path}" for path in libraries)]),
     }
     status = subprocess.run(command, env={**os.environ, **flags}).returncode
@@ -76,8 +77,8 @@ def run_where_bjoern_builds(command: list[str], report: Callable[[str], None]) -
     return status
 
 
-def _prefix(packages: Sequence[str], suite: str, report: Callable[[str], None]) -> Path:
-    """Return the folder of these packages of `suite` ("": the host's own release), made if need be."""
+def _prefix(packages: Sequence[str], suite: str, progress: Progress) -> Path:
+    """Return the directory of these packages of `suite` ("": the host's own release), made if need be."""
     key = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rinha"
     target = cache / f"{suite or 'host'}-{key}"
@@ -92,8 +93,8 @@ def _prefix(packages: Sequence[str], suite: str, report: Callable[[str], None]) 
         if target.exists():
             return target
         work = cache / f"{target.name}.part"
-        archives = _download(packages, suite, work, report)
-        report(f"unpacking {len(archives)} packages")
+        archives = _download(packages, suite, work, progress)
+        progress(f"unpacking {len(archives)} packages")
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(lambda deb: _run(["dpkg-deb", "-x", str(deb), str(work / "prefix")]), archives))
         (work / "prefix").rename(target)
@@ -101,11 +102,11 @@ def _prefix(packages: Sequence[str], suite: str, report: Callable[[str], None]) 
     return target
 
 
-def _download(packages: Sequence[str], suite: str, work: Path, report: Callable[[str], None]) -> list[Path]:
+def _download(packages: Sequence[str], suite: str, work: Path, progress: Progress) -> list[Path]:
     """Download with an apt of our own, which neither reads nor writes the host's state."""
     archives = work / "archives"
-    for folder in (archives / "partial", work / "lists" / "partial", work / "prefix"):
-        folder.mkdir(parents=True, exist_ok=True)
+    for directory in (archives / "partial", work / "lists" / "partial", work / "prefix"):
+        directory.mkdir(parents=True, exist_ok=True)
     (work / "status").touch()
     settings = [
         f'Dir::State "{work}"; Dir::State::Lists "{work}/lists"; Dir::State::status "{work}/status";',
@@ -120,13 +121,13 @@ def _download(packages: Sequence[str], suite: str, work: Path, report: Callable[
         settings.append(f'Dir::Etc::SourceList "{work}/sources.list"; Dir::Etc::SourceParts "/dev/null";')
     (work / "apt.conf").write_text("\n".join(settings))
     environment = {**os.environ, "APT_CONFIG": str(work / "apt.conf"), "LC_ALL": "C"}
-    report("reading the package lists")
+    progress("reading the package lists")
     _run(["apt-get", "-qq", "update"], environment)
     # With an empty status nothing counts as installed: all that is needed comes, down to the C library.
     wanted = ["install", "--no-install-recommends", "--yes", *packages]
     uris = re.findall(r"^'\S+' \S+ (\d+)", _run(["apt-get", "-qq", "--print-uris", *wanted], environment), re.MULTILINE)
     total = sum(map(int, uris))
-    with _progress(archives, total, len(uris), report):
+    with _progress(archives, total, len(uris), progress):
         _run(["apt-get", "-qq", "--download-only", *wanted], environment, archives)
     return sorted(archives.glob("*.deb"))
 
@@ -143,9 +144,9 @@ def _debian_mirror() -> str:
     return mirrors[0]
 
 
-def _run(command: list[str], environment: dict[str, str] | None = None, folder: Path | None = None) -> str:
+def _run(command: list[str], environment: dict[str, str] | None = None, directory: Path | None = None) -> str:
     done = subprocess.run(
-        command, env=environment, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        command, env=environment, cwd=directory, capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
     if done.returncode:
         reason = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:] or [f"exit status {done.returncode}"]
@@ -161,17 +162,17 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _progress(folder: Path, total: int, count: int, report: Callable[[str], None]) -> Iterator[None]:
-    """Report how much of `total` bytes has arrived in `folder`, twice a second."""
+def _progress(directory: Path, total: int, count: int, progress: Progress) -> Iterator[None]:
+    """Report how much of `total` bytes has arrived in `directory`, twice a second."""
     done = threading.Event()
 
     def watch() -> None:
         while not done.wait(0.5):
             have = 0
-            for path in folder.rglob("*.deb"):
+            for path in directory.rglob("*.deb"):
                 with suppress(FileNotFoundError):  # moved from partial/ to its place meanwhile
                     have += path.stat().st_size
-            report(f"downloading {count} packages: {have / 1e6:.0f} of {total / 1e6:.0f} MB")
+            progress(f"downloading {count} packages: {have / 1e6:.0f} of {total / 1e6:.0f} MB")
 
     watcher = threading.Thread(target=watch)
     watcher.start()

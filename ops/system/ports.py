@@ -1,4 +1,4 @@
-"""The ports of this machine."""
+"""TCP ports of this machine."""
 
 import socket
 
@@ -8,7 +8,7 @@ from service.probe import is_serving
 
 
 def check_port(port: int) -> None:
-    """Raise OperatorError if a port cannot be had."""
+    """Raise OperatorError if a port cannot be bound."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -22,6 +22,6 @@ def check_port(port: int) -> None:
             ) from None
 
 
-def answers(port: int) -> bool:
-    """Tell whether the whole way to the database is open."""
+def is_stack_serving(port: int) -> bool:
+    """Return whether requests get through the load balancer to the database and back."""
     return is_serving(f"127.0.0.1:{port}", OFFICIAL.people_count, timeout=2.0)

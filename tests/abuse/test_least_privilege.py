@@ -12,7 +12,7 @@ import pytest
 from pymysql.cursors import Cursor
 
 from ops import ROOT
-from ops.stack.data_directory import Folder
+from ops.stack.data_directory import DataDirectory
 from ops.system.processes import members
 from tests.support.people import nickname, somebody
 from tests.support.stack import RunningStack
@@ -35,10 +35,12 @@ def service(stack: RunningStack) -> Iterator[Cursor]:
 
 
 def processes(stack: RunningStack) -> dict[int, str]:
-    """Return the process ids of the stack, with the name of the part."""
-    state = Folder(stack.data).last_state()
+    """Return the process ids of the stack, with the name of the component."""
+    state = DataDirectory(stack.data).last_state()
     assert state
-    return {state.pid: "up"} | {pid: name for name, part in state.parts.items() for pid in members(part.pid)}
+    return {state.pid: "up"} | {
+        pid: name for name, component in state.components.items() for pid in members(component.pid)
+    }
 
 
 def test_the_account_of_the_service_may_read_and_add_people_and_read_their_count(service: Cursor) -> None:
@@ -97,7 +99,7 @@ def test_it_reads_no_file_and_sees_no_other_schema_or_connection(service: Cursor
 
 
 def test_migrations_are_of_another_account(stack: RunningStack) -> None:
-    """Root, over the socket of a folder that only this user may enter; and the service's account owns nothing."""
+    """Root, over the socket of a directory that only this user may enter; and the service's account owns nothing."""
     assert (stack.data.stat().st_mode & 0o777, (stack.data / "run").stat().st_mode & 0o777) == (0o700, 0o700)
     assert stack.sql("SELECT CURRENT_USER()") == [["root@localhost"]]
     assert stack.sql("SELECT user, host FROM mysql.user WHERE user NOT LIKE 'mysql.%' ORDER BY user") == [
@@ -111,9 +113,9 @@ def test_the_password_is_in_one_file_and_in_no_process_list_environment_or_log(s
     assert len(password) == 32
     assert (stack.data / "db_password").stat().st_mode & 0o777 == 0o600
     assert set(processes(stack).values()) == {"up", "mysql", "reserve", "api1", "api2", "nginx"}
-    for pid, part in processes(stack).items():
+    for pid, component in processes(stack).items():
         for file in ("cmdline", "environ"):
-            assert password not in Path(f"/proc/{pid}/{file}").read_bytes(), f"{part}: {file}"
+            assert password not in Path(f"/proc/{pid}/{file}").read_bytes(), f"{component}: {file}"
     texts = [path for path in stack.data.rglob("*") if path.is_file() and "mysql" not in path.parts]
     assert {path.name for path in texts} >= {
         "up.log",
@@ -171,8 +173,8 @@ def test_only_nginx_listens_and_on_one_port(stack: RunningStack) -> None:
             if table.startswith("udp") or fields[3] == "0A":
                 listening[f"socket:[{fields[9]}]"] = int(fields[1].rpartition(":")[2], 16)
     held = {
-        (part, listening[target])
-        for pid, part in processes(stack).items()
+        (component, listening[target])
+        for pid, component in processes(stack).items()
         for descriptor in os.listdir(f"/proc/{pid}/fd")
         if (target := _target(f"/proc/{pid}/fd/{descriptor}")) in listening
     }

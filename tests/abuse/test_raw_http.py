@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from ops.stack.data_directory import Folder
+from ops.stack.data_directory import DataDirectory
 from ops.system.processes import members
 from tests.contract.test_contract import check_problem
 from tests.support.client import Answer
@@ -229,10 +229,14 @@ def answers_to(case: Case, port: int) -> list[Answer]:
 
 
 def workers(stack: RunningStack) -> dict[str, list[int]]:
-    """Return the processes of each part that faces clients."""
-    state = Folder(stack.data).last_state()
+    """Return the processes of each component that faces clients."""
+    state = DataDirectory(stack.data).last_state()
     assert state
-    return {name: sorted(members(part.pid)) for name, part in state.parts.items() if name != "mysql"}
+    return {
+        name: sorted(members(component.pid))
+        for name, component in state.components.items()
+        if name not in ("mysql", "reserve")
+    }
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -17,7 +17,7 @@ from statistics import median
 import pytest
 
 import ops.stack.nginx
-from ops.system.debian import with_dependencies
+from ops.system.debian import install
 from tests.support.people import nickname
 from tests.support.stack import RunningStack
 from tests.support.traffic import Traffic
@@ -178,7 +178,7 @@ def slowhttptest(path: str, *mode: str) -> Attack:
 
     @contextmanager
     def attack(port: int) -> Iterator[Callable[[], int]]:
-        program = with_dependencies(["slowhttptest"], print).command("usr/bin/slowhttptest")
+        program = install(["slowhttptest"], print).command("usr/bin/slowhttptest")
         how = ["-c", str(SLOW), "-r", str(SLOW), "-l", "100", "-i", "4", *mode]
         running = subprocess.Popen([*program, *how, "-u", f"http://127.0.0.1:{port}{path}"], stdout=subprocess.DEVNULL)
         try:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from ops.stack.data_directory import Folder
+from ops.stack.data_directory import DataDirectory
 from ops.system.processes import members
 from tests.support.stack import RunningStack
 from tests.support.traffic import Traffic
@@ -29,16 +29,17 @@ class Sample(NamedTuple):
 
 
 def samples(stack: RunningStack) -> dict[str, Sample]:
-    """Return what every process of the stack holds now, named by part and process id."""
-    state = Folder(stack.data).last_state()
+    """Return what every process of the stack holds now, named by component and process id."""
+    state = DataDirectory(stack.data).last_state()
     assert state
     return {
         f"{name} {pid}": Sample(
             int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"),
             len(os.listdir(f"/proc/{pid}/fd")),
         )
-        for name, part in state.parts.items()
-        for pid in sorted(members(part.pid))
+        for name, component in state.components.items()
+        if name != "reserve"  # which waits by a process of a second
+        for pid in sorted(members(component.pid))
     }
 
 

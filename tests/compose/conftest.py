@@ -1,4 +1,4 @@
-"""The containers of compose.yaml, built and started for the tests of this folder and removed after them."""
+"""The containers of compose.yaml, built and started for the tests of this directory and removed after them."""
 
 import secrets
 import time
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from bench.compose_stack import BUILDING, Project, call, engine
+from bench.compose_project import BUILD_TIMEOUT, ComposeProject, find_engine, run_command
 from ops.errors import OperatorError
 from tests.support.client import OverTheWire
 from tests.support.stack import free_port
@@ -20,12 +20,12 @@ BASE_IMAGES = (
 
 
 def _missing_image(client: str) -> str:
-    missing = [image for image in BASE_IMAGES if call(client, "image", "inspect", image).returncode]
+    missing = [image for image in BASE_IMAGES if run_command(client, "image", "inspect", image).returncode]
     return f"{client} has no image {', '.join(missing)} (pull it first)" if missing else ""
 
 
 @dataclass
-class Containers(Project):
+class BuiltProject(ComposeProject):
     """The project of a test."""
 
     built: float = 0.0
@@ -41,23 +41,23 @@ class Containers(Project):
 def an_engine() -> tuple[str, list[str]]:
     """Return the client and the compose command of an engine that has the images; without one, skip the test."""
     try:
-        return engine(_missing_image)
+        return find_engine(_missing_image)
     except OperatorError as error:
         pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
-def containers(an_engine: tuple[str, list[str]]) -> Iterator[Containers]:
+def containers(an_engine: tuple[str, list[str]]) -> Iterator[BuiltProject]:
     """The containers of compose.yaml, built and answering."""
-    containers = Containers(*an_engine, f"rinha-test-{secrets.token_hex(4)}", free_port())
+    containers = BuiltProject(*an_engine, f"rinha-test-{secrets.token_hex(4)}", free_port())
     try:
         started = time.monotonic()
-        containers.compose("build", timeout=BUILDING)
+        containers.compose("build", timeout=BUILD_TIMEOUT)
         containers.built = time.monotonic() - started
         try:
             containers.ready = containers.start()
         except BaseException:
-            print(containers.last_words())
+            print(containers.recent_logs())
             raise
         print(f"built in {containers.built:.1f} s, answered {containers.ready:.1f} s after the start")
         yield containers
@@ -71,5 +71,5 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     containers = getattr(item, "funcargs", {}).get("containers")
     if report.failed and containers and report.when == "call":
-        report.sections.append(("logs of the containers", containers.last_words()))
+        report.sections.append(("logs of the containers", containers.recent_logs()))
     return report

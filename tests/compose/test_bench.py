@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.compose_stack import SERVICES, Containers, Project, call
+from bench.compose_project import SERVICES, ComposeProject, ComposeStack, run_command
 from ops import ROOT
 from ops.errors import OperatorError
 from ops.system.cgroups import Group
@@ -52,17 +52,17 @@ def test_an_interrupted_run_leaves_no_container_volume_or_image(
             if found := re.search(r"starting the containers of (\S+)", line):
                 name = found[1]
             if "playing the load" in line:
-                there = Project(*an_engine, name, 0).left()
+                there = ComposeProject(*an_engine, name, 0).remaining()
                 running.send_signal(signal.SIGTERM)
 
     assert running.returncode == 128 + signal.SIGTERM, seen
     assert len(there) >= len(SERVICES), "nothing was there to be left"
-    assert Project(*an_engine, name, 0).left() == []
-    assert call(an_engine[0], "image", "inspect", f"localhost/rinha:{name}").returncode
+    assert ComposeProject(*an_engine, name, 0).remaining() == []
+    assert run_command(an_engine[0], "image", "inspect", f"localhost/rinha:{name}").returncode
     assert not list(tmp_path.glob("results.jsonl"))
 
 
-def test_a_limit_that_the_kernel_does_not_apply_is_not_called_one(containers: conftest.Containers) -> None:
+def test_a_limit_that_the_kernel_does_not_apply_is_not_called_one(containers: conftest.BuiltProject) -> None:
     known = containers.inspect("api2")
     group = Group.of(known["State"]["Pid"], known["Id"])
     limit = group.limit()
@@ -76,8 +76,8 @@ def test_a_limit_that_the_kernel_does_not_apply_is_not_called_one(containers: co
             OperatorError,
             match=rf"api2 by .* is not limited: stated are {stated:g} CPUs .* applied are {2 * stated:g} ",
         ):
-            Containers(containers)
+            ComposeStack(containers)
     finally:
         group.set(limit)
 
-    assert Containers(containers).limits["api2"] == limit
+    assert ComposeStack(containers).limits["api2"] == limit

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import yaml
 
-from bench.compose_stack import BUILDING, SERVICES, wait_until
+from bench.compose_project import BUILD_TIMEOUT, SERVICES, wait_until
 from ops import ROOT
-from ops.system.ports import answers
-from tests.compose.conftest import Containers
+from ops.system.ports import is_stack_serving
+from tests.compose.conftest import BuiltProject
 from tests.integration.test_upgrade import older
 from tests.support.client import Answer, post
 from tests.support.people import nickname
@@ -36,7 +36,7 @@ def _somebody() -> dict[str, object]:
     return {"apelido": nickname(), "nome": "Ana", "nascimento": "2000-02-29", "stack": ["C#", "Node"]}
 
 
-def _create(containers: Containers) -> dict[str, object]:
+def _create(containers: BuiltProject) -> dict[str, object]:
     """Create a person and return it with its id."""
     person = _somebody()
     answer = post(containers.wire, "/pessoas", person)
@@ -44,20 +44,20 @@ def _create(containers: Containers) -> dict[str, object]:
     return {"id": answer.headers["location"].removeprefix("/pessoas/"), **person}
 
 
-def _is_stored(containers: Containers, person: dict[str, object]) -> None:
+def _is_stored(containers: BuiltProject, person: dict[str, object]) -> None:
     by_id = containers.wire.ask("GET", f"/pessoas/{person['id']}")
     assert (by_id.status, by_id.json()) == (200, person)
     by_fragment = containers.wire.ask("GET", f"/pessoas?t={str(person['apelido'])[3:-3]}")
     assert (by_fragment.status, by_fragment.json()) == (200, [person])
 
 
-def _count(containers: Containers) -> int:
+def _count(containers: BuiltProject) -> int:
     answer = containers.wire.ask("GET", "/contagem-pessoas")
     assert answer.status == 200, answer
     return int(answer.body)
 
 
-def test_people_can_be_created_read_found_and_counted(containers: Containers) -> None:
+def test_people_can_be_created_read_found_and_counted(containers: BuiltProject) -> None:
     before = _count(containers)
 
     people = [_create(containers) for _ in range(20)]
@@ -67,7 +67,7 @@ def test_people_can_be_created_read_found_and_counted(containers: Containers) ->
     assert _count(containers) == before + len(people)
 
 
-def test_both_instances_serve(containers: Containers) -> None:
+def test_both_instances_serve(containers: BuiltProject) -> None:
     for _ in range(20):
         containers.wire.ask("GET", "/pessoas/00000000-0000-7000-8000-000000000000")
 
@@ -85,7 +85,7 @@ class Clients:
     COUNT = 16  # enough that every instance always has requests in flight
     MOST = 4000  # requests of one client
 
-    def __init__(self, containers: Containers) -> None:
+    def __init__(self, containers: BuiltProject) -> None:
         self.created = 0
         self.requests = 0
         self.failures: list[str] = []
@@ -134,7 +134,7 @@ class Clients:
         return answer
 
 
-def test_restarting_the_instances_one_after_the_other_fails_no_request(containers: Containers) -> None:
+def test_restarting_the_instances_one_after_the_other_fails_no_request(containers: BuiltProject) -> None:
     before = _count(containers)
     started = {service: containers.inspect(service)["State"]["StartedAt"] for service in ("api1", "api2")}
 
@@ -163,7 +163,7 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path / "checkout"
 
 
-def _replace(containers: Containers, service: str, checkout: Path) -> None:
+def _replace(containers: BuiltProject, service: str, checkout: Path) -> None:
     """Do as the README says; again if podman has left the former in its place, as it once did."""
     former = containers.container(service)
 
@@ -175,7 +175,7 @@ def _replace(containers: Containers, service: str, checkout: Path) -> None:
 
 
 def test_a_new_version_replaces_the_instances_one_after_the_other_and_fails_no_request(
-    containers: Containers, checkout: Path
+    containers: BuiltProject, checkout: Path
 ) -> None:
     app = checkout / "service/app.py"
     code, mark = app.read_text(), "# the new version"
@@ -183,7 +183,7 @@ def test_a_new_version_replaces_the_instances_one_after_the_other_and_fails_no_r
     old = {service: containers.container(service) for service in SERVICES}
 
     app.write_text('raise ImportError("no such thing")\n')
-    containers.compose("build", "api1", timeout=BUILDING, root=checkout)
+    containers.compose("build", "api1", timeout=BUILD_TIMEOUT, root=checkout)
 
     with Clients(containers) as clients:
         _replace(containers, "api1", checkout)
@@ -192,7 +192,7 @@ def test_a_new_version_replaces_the_instances_one_after_the_other_and_fails_no_r
         assert containers.container("api2") == old["api2"]
 
         app.write_text(code.replace("OPENAPI.read_bytes()", f"OPENAPI.read_bytes() + {mark.encode()!r}"))
-        containers.compose("build", "api1", timeout=BUILDING, root=checkout)
+        containers.compose("build", "api1", timeout=BUILD_TIMEOUT, root=checkout)
         for service in ("api1", "api2"):
             _replace(containers, service, checkout)
             wait_until(lambda: containers.is_healthy(service), f"{service} serves")  # noqa: B023
@@ -208,7 +208,7 @@ def test_a_new_version_replaces_the_instances_one_after_the_other_and_fails_no_r
 
 
 @pytest.mark.parametrize("service", ["api1", "nginx", "mysql"])
-def test_a_killed_part_comes_back_with_everybody(containers: Containers, service: str) -> None:
+def test_a_killed_part_comes_back_with_everybody(containers: BuiltProject, service: str) -> None:
     person = _create(containers)
     before = _count(containers)
     state = containers.inspect(service)["State"]
@@ -224,7 +224,9 @@ def test_a_killed_part_comes_back_with_everybody(containers: Containers, service
         return bool(now["Running"] and now["Pid"] != state["Pid"])
 
     seconds = wait_until(is_back, f"the restart policy starts {service} again", 60)
-    seconds += wait_until(lambda: answers(containers.port) and containers.is_healthy(service), f"{service} is ready")
+    seconds += wait_until(
+        lambda: is_stack_serving(containers.port) and containers.is_healthy(service), f"{service} is ready"
+    )
     print(f"{service} was back after {seconds:.1f} s")
     _is_stored(containers, person)
     assert _count(containers) == before
@@ -232,7 +234,7 @@ def test_a_killed_part_comes_back_with_everybody(containers: Containers, service
 
 
 @pytest.fixture
-def small_disk(containers: Containers, tmp_path: Path) -> Iterator[Containers]:
+def small_disk(containers: BuiltProject, tmp_path: Path) -> Iterator[BuiltProject]:
     """Return the same containers once more, with MySQL's data on a file system of its own: 900 MB."""
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -243,7 +245,7 @@ def small_disk(containers: Containers, tmp_path: Path) -> Iterator[Containers]:
     override = tmp_path / "small.yaml"
     options = {"type": "none", "o": "bind", "device": str(disk)}
     override.write_text(yaml.safe_dump({"volumes": {"mysql-data": {"driver": "local", "driver_opts": options}}}))
-    others = Containers(
+    others = BuiltProject(
         containers.client, containers.command, f"{containers.name}-small", free_port(),
         files=("compose.yaml", str(override)), version=containers.name,
     )  # fmt: skip
@@ -253,10 +255,10 @@ def small_disk(containers: Containers, tmp_path: Path) -> Iterator[Containers]:
     finally:
         others.compose("down", "--volumes", timeout=180)
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
-    assert not others.left()
+    assert not others.remaining()
 
 
-def test_a_full_disk_costs_answers_until_there_is_room_and_the_index_is_whole(small_disk: Containers) -> None:
+def test_a_full_disk_costs_answers_until_there_is_room_and_the_index_is_whole(small_disk: BuiltProject) -> None:
     def status() -> int:
         return post(small_disk.wire, "/pessoas", _somebody()).status
 
@@ -286,7 +288,7 @@ def test_a_full_disk_costs_answers_until_there_is_room_and_the_index_is_whole(sm
     ]  # fmt: skip
 
 
-def test_data_of_an_older_release_are_brought_up_to_date(containers: Containers) -> None:
+def test_data_of_an_older_release_are_brought_up_to_date(containers: BuiltProject) -> None:
     people = [_create(containers) for _ in range(10)]
     before = _count(containers)
     containers.query(f"USE rinha; {older(4)}")
@@ -294,7 +296,7 @@ def test_data_of_an_older_release_are_brought_up_to_date(containers: Containers)
     containers.compose("stop", "mysql")
     containers.compose("start", "mysql")
     wait_until(lambda: "the data has schema 6" in containers.logs("mysql"), "the data are upgraded", 60)
-    wait_until(lambda: answers(containers.port), "the service answers", 30)
+    wait_until(lambda: is_stack_serving(containers.port), "the service answers", 30)
 
     assert f"upgrading {before} people from schema 4 to schema 6" in containers.logs("mysql")
     assert _count(containers) == before
@@ -303,11 +305,11 @@ def test_data_of_an_older_release_are_brought_up_to_date(containers: Containers)
     _is_stored(containers, _create(containers))
 
 
-def test_mysql_runs_the_statements_of_its_start(containers: Containers) -> None:
+def test_mysql_runs_the_statements_of_its_start(containers: BuiltProject) -> None:
     assert containers.query("SELECT @@init_file").strip() == "/db/start.sql"
 
 
-def test_people_outlive_down_and_up(containers: Containers) -> None:
+def test_people_outlive_down_and_up(containers: BuiltProject) -> None:
     people = [_create(containers) for _ in range(10)]
     before = _count(containers)
 
@@ -322,14 +324,16 @@ def test_people_outlive_down_and_up(containers: Containers) -> None:
         _is_stored(containers, person)
 
 
-def test_without_the_database_requests_are_told_to_come_back_and_recover_by_themselves(containers: Containers) -> None:
+def test_without_the_database_requests_are_told_to_come_back_and_recover_by_themselves(
+    containers: BuiltProject,
+) -> None:
     containers.compose("stop", "mysql")
     try:
         answer = containers.wire.ask("GET", "/contagem-pessoas")
         health = {service: containers.is_healthy(service) for service in ("api1", "api2", "nginx")}
     finally:
         containers.compose("start", "mysql")
-    wait_until(lambda: answers(containers.port), "the service answers again")
+    wait_until(lambda: is_stack_serving(containers.port), "the service answers again")
 
     assert (answer.status, answer.json()["status"]) == (503, 503)
     assert int(answer.headers["retry-after"]) > 0
@@ -338,12 +342,12 @@ def test_without_the_database_requests_are_told_to_come_back_and_recover_by_them
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_health_check_passes(containers: Containers, service: str) -> None:
+def test_the_health_check_passes(containers: BuiltProject, service: str) -> None:
     assert containers.is_healthy(service)
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_container_is_confined(containers: Containers, service: str) -> None:
+def test_a_container_is_confined(containers: BuiltProject, service: str) -> None:
     text = containers.run(service, "cat", "/proc/1/status").stdout
     status = dict(line.split(":", 1) for line in text.splitlines())
 
@@ -356,7 +360,7 @@ def test_a_container_is_confined(containers: Containers, service: str) -> None:
         assert "Read-only file system" in containers.run(service, "touch", path).stderr
 
 
-def test_only_the_load_balancer_has_a_port_and_only_one(containers: Containers) -> None:
+def test_only_the_load_balancer_has_a_port_and_only_one(containers: BuiltProject) -> None:
     published = {
         service: {
             inside: [binding["HostPort"] for binding in outside]
@@ -370,14 +374,14 @@ def test_only_the_load_balancer_has_a_port_and_only_one(containers: Containers) 
 
 
 @pytest.mark.parametrize("service", INSIDE)
-def test_the_inside_has_no_network(containers: Containers, service: str) -> None:
+def test_the_inside_has_no_network(containers: BuiltProject, service: str) -> None:
     lines = containers.run(service, "cat", "/proc/net/dev").stdout.splitlines()[2:]
 
     assert [line.split(":")[0].strip() for line in lines] == ["lo"]
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_limits_are_in_force(containers: Containers, service: str) -> None:
+def test_the_limits_are_in_force(containers: BuiltProject, service: str) -> None:
     limits = COMPOSE["services"][service]["deploy"]["resources"]["limits"]
     host = containers.inspect(service)["HostConfig"]
     cpus = host["NanoCpus"] / 1e9 or host["CpuQuota"] / host["CpuPeriod"]
@@ -386,20 +390,22 @@ def test_the_limits_are_in_force(containers: Containers, service: str) -> None:
     assert host["Memory"] == int(limits["memory"].removesuffix("M")) * 1024 * 1024
 
 
-def test_each_installation_has_passwords_of_its_own_and_the_api_only_sees_the_services(containers: Containers) -> None:
-    folder = "/var/run/mysqld"
-    passwords = containers.run("mysql", "cat", f"{folder}/password", f"{folder}/root_password").stdout.split()
+def test_each_installation_has_passwords_of_its_own_and_the_api_only_sees_the_services(
+    containers: BuiltProject,
+) -> None:
+    directory = "/var/run/mysqld"
+    passwords = containers.run("mysql", "cat", f"{directory}/password", f"{directory}/root_password").stdout.split()
 
     assert len(set(passwords)) == 2
     assert all(re.fullmatch("[0-9a-f]{64}", password) for password in passwords)
-    assert containers.run("api1", "cat", f"{folder}/password").stdout.split() == passwords[:1]
-    assert "Permission denied" in containers.run("api1", "cat", f"{folder}/root_password").stderr
+    assert containers.run("api1", "cat", f"{directory}/password").stdout.split() == passwords[:1]
+    assert "Permission denied" in containers.run("api1", "cat", f"{directory}/root_password").stderr
     for service in SERVICES:
         assert not any(password in json.dumps(containers.inspect(service)) for password in passwords)
         assert not any(password in containers.logs(service) for password in passwords)
 
 
-def test_the_service_may_read_and_add_people_and_nothing_else(containers: Containers) -> None:
+def test_the_service_may_read_and_add_people_and_nothing_else(containers: BuiltProject) -> None:
     def as_service(statement: str) -> str:
         script = 'MYSQL_PWD=$(cat "$DB_PASSWORD_FILE") exec mysql --user=rinha --execute="$1" rinha'
         return containers.run("mysql", "sh", "-c", script, "sh", statement).stderr
@@ -409,7 +415,7 @@ def test_the_service_may_read_and_add_people_and_nothing_else(containers: Contai
         assert "denied" in as_service(statement), statement
 
 
-def test_the_image_says_what_it_is(containers: Containers) -> None:
+def test_the_image_says_what_it_is(containers: BuiltProject) -> None:
     labels = containers.inspect("api1")["Config"]["Labels"]
 
     assert labels["org.opencontainers.image.version"] == containers.name

@@ -43,13 +43,13 @@ def test_a_new_version_is_deployed_under_load_and_no_request_fails(
     app, main, nginx = checkout / "service/app.py", checkout / "service/__main__.py", checkout / "lb/nginx.conf"
     with running(tmp_path / "data", checkout) as site:
         site.await_service()
-        began, parts = time.time(), site.state.parts
+        began, parts = time.time(), site.state.components
         with Load(site.stack.port, 1, clients=4) as load:
             time.sleep(0.5)
 
             good = change(app, '"""The WSGI', 'raise ImportError("no such thing")\n"""The WSGI')
             refused = site.stack.rinha("deploy")
-            assert (refused.returncode, site.state.parts) == (1, parts)
+            assert (refused.returncode, site.state.components) == (1, parts)
             assert "nothing was restarted: ImportError: no such thing" in refused.stderr
             app.write_text(good)
 
@@ -60,7 +60,7 @@ def test_a_new_version_is_deployed_under_load_and_no_request_fails(
             stopped = site.stack.rinha("deploy")
             assert stopped.returncode == 1
             assert "api1 does not serve with the new version, and api2 was left as it was" in stopped.stderr
-            assert site.state.parts["api2"] == parts["api2"]
+            assert site.state.components["api2"] == parts["api2"]
             main.write_text(good)
 
             change(app, "OPENAPI.read_bytes()", f"OPENAPI.read_bytes() + {MARK!r}")
@@ -77,5 +77,5 @@ def test_a_new_version_is_deployed_under_load_and_no_request_fails(
         assert (verdict.lost, verdict.doubled, verdict.untrue) == ([], [], [])
         assert verdict.acknowledged > 100, "there was no load"
         until(lambda: site.connections() <= len(WORKERS), 5)
-        assert site.part("nginx") == parts["nginx"].pid
-        assert site.part("mysql") == parts["mysql"].pid
+        assert site.component("nginx") == parts["nginx"].pid
+        assert site.component("mysql") == parts["mysql"].pid

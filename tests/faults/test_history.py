@@ -104,7 +104,7 @@ def test_somebody_there_or_acknowledged_or_found_twice_is_doubled(history: list[
         pytest.param([create(201, answer=answer(201, ANA.document(OFFICIAL)))], [ANA], id="no Location"),
         pytest.param([create(201, answer=create(201, BIA).answer)], [ANA], id="another person acknowledged"),
         pytest.param([create(201)], [ANA._replace(skills=None)], id="stored otherwise"),
-        pytest.param([create(503)], [ANA._replace(skills=[])], id="stored in part"),
+        pytest.param([create(503)], [ANA._replace(skills=[])], id="stored in component"),
         pytest.param([create(0)], [ANA._replace(name="An")], id="stored cut off"),
         pytest.param([], [ANA], id="a row that nobody sent"),
         pytest.param([create(503, answer=Answer(503, {"retry-after": "1"}, b""))], [], id="not a problem+json"),

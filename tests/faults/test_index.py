@@ -56,9 +56,9 @@ class Audit(NamedTuple):
 
 
 def kill_and_await_mysql(site: Site) -> None:
-    victim = site.part("mysql")
+    victim = site.component("mysql")
     kill_group(victim)
-    until(lambda: site.part("mysql") != victim)
+    until(lambda: site.component("mysql") != victim)
 
 
 def kill_all(site: Site) -> None:
@@ -74,8 +74,8 @@ def site(request: pytest.FixtureRequest, pytestconfig: pytest.Config, tmp_path: 
     root = ROOT
     if request.param == "small cache":
         root = tmp_path / "root"
-        for folder in ("db", "lb", "ops", "service", "tests"):
-            shutil.copytree(ROOT / folder, root / folder)
+        for directory in ("db", "lb", "ops", "service", "tests"):
+            shutil.copytree(ROOT / directory, root / directory)
         shutil.copy(ROOT / "openapi.yaml", root)
         settings = root / "db/my.cnf"
         settings.write_text(settings.read_text().replace("= 80000000 ", f"= {SMALL_CACHE} "))

@@ -19,7 +19,7 @@ import pymysql
 import pytest
 
 from ops import ROOT
-from ops.stack.data_directory import Folder, State
+from ops.stack.data_directory import DataDirectory, State
 from ops.system.processes import kill_group, members
 from service.person import Person
 from tests.support.client import OverTheWire
@@ -53,17 +53,17 @@ class Site:
 
     @property
     def state(self) -> State:
-        state = Folder(self.stack.data).last_state()
+        state = DataDirectory(self.stack.data).last_state()
         assert state
         return state
 
-    def part(self, name: str) -> int:
-        """Return the process that leads a part's group."""
-        return self.state.parts[name].pid
+    def component(self, name: str) -> int:
+        """Return the process that leads a component's group."""
+        return self.state.components[name].pid
 
     def workers(self) -> dict[str, set[int]]:
         """Return the bjoern processes by instance."""
-        return {name: {*members(self.part(name))} - {self.part(name)} for name in ("api1", "api2")}
+        return {name: {*members(self.component(name))} - {self.component(name)} for name in ("api1", "api2")}
 
     def do(self, statement: str) -> Any:
         """Return the rows of a statement of MySQL's root; raise MySQLError if MySQL does not answer."""
@@ -129,26 +129,26 @@ def kill_worker(site: Site, choose: random.Random) -> None:
 
 
 def kill_instance(site: Site, choose: random.Random) -> None:
-    victim = site.part(choose.choice(["api1", "api2"]))
+    victim = site.component(choose.choice(["api1", "api2"]))
     kill_group(victim)
-    until(lambda: victim not in [part.pid for part in site.state.parts.values()])
+    until(lambda: victim not in [component.pid for component in site.state.components.values()])
 
 
 def kill_nginx(site: Site, choose: random.Random) -> None:
-    victim = site.part("nginx")
+    victim = site.component("nginx")
     kill_group(victim)
-    until(lambda: site.part("nginx") != victim)
+    until(lambda: site.component("nginx") != victim)
 
 
 def kill_mysql(site: Site, choose: random.Random) -> None:
-    workers, victim = site.workers(), site.part("mysql")
+    workers, victim = site.workers(), site.component("mysql")
     kill_group(victim)
-    until(lambda: site.part("mysql") != victim)
+    until(lambda: site.component("mysql") != victim)
     check_recovery(site, workers)
 
 
 def stop_mysql(site: Site, choose: random.Random) -> None:
-    workers, victim = site.workers(), site.part("mysql")
+    workers, victim = site.workers(), site.component("mysql")
     os.kill(victim, signal.SIGSTOP)
     try:
         time.sleep(site.pause)
@@ -168,8 +168,8 @@ def kill_everything(site: Site, choose: random.Random) -> None:
     """`up` first, or it would start again what dies."""
     state = site.state
     kill(state.pid)
-    for part in state.parts.values():
-        kill_group(part.pid)
+    for component in state.components.values():
+        kill_group(component.pid)
     time.sleep(choose.uniform(0, 0.5))
     site.up()
 
@@ -183,9 +183,9 @@ def down_and_up(site: Site, choose: random.Random) -> None:
 def restart_instances(site: Site, choose: random.Random) -> None:
     """As the deployment of a new version does: one after the other."""
     for name in choose.sample(["api1", "api2"], 2):
-        before = site.part(name)
+        before = site.component(name)
         os.kill(before, signal.SIGTERM)
-        until(lambda name=name, before=before: site.part(name) != before)  # type: ignore[misc]
+        until(lambda name=name, before=before: site.component(name) != before)  # type: ignore[misc]
         site.await_service()
 
 
@@ -238,12 +238,12 @@ def running(data: Path, root: Path = ROOT) -> Iterator[Site]:
     try:
         yield site
     finally:
-        if state := Folder(data).last_state():
+        if state := DataDirectory(data).last_state():
             with suppress(ProcessLookupError):
                 kill(state.pid)
-            for part in state.parts.values():
-                kill_group(part.pid)
-            until(lambda: not any(members(part.pid) for part in state.parts.values()))
+            for component in state.components.values():
+                kill_group(component.pid)
+            until(lambda: not any(members(component.pid) for component in state.components.values()))
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +272,7 @@ def test_nobody_is_lost_or_told_something_untrue(
     site: Site, said: list[Event], tally: dict[str, list[Verdict]], fault: str, choose: random.Random
 ) -> None:
     make, may_fail, may_cut, _, bound = FAULTS[fault]
-    if not Folder(site.stack.data).is_locked():
+    if not DataDirectory(site.stack.data).is_locked():
         site.up()  # the round before has failed
     began, before = time.time(), site.do("SELECT COUNT(*) FROM pessoas")[0][0]
 
@@ -321,15 +321,15 @@ def test_a_killed_mysql_whose_id_somebody_else_has_keeps_nothing_from_starting(s
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own: room for a new database, and 500 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
+    directory = tmp_path / "disk"
+    directory.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=900m", "rinha", str(folder)], capture_output=True, text=True
+        ["mount", "-t", "tmpfs", "-o", "size=900m", "rinha", str(directory)], capture_output=True, text=True
     )
     if mounted.returncode:
         pytest.skip(f"no small disk can be made here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    yield directory
+    subprocess.run(["umount", "--lazy", str(directory)], check=True)
 
 
 def test_a_full_disk_costs_answers_and_nobody(

@@ -12,7 +12,7 @@ import pymysql
 import pytest
 
 from bench.search_storm import Requests, person, statements
-from ops.stack.data_directory import Folder
+from ops.stack.data_directory import DataDirectory
 from tests.faults.test_kills import Site
 from tests.support.people import nickname
 
@@ -56,7 +56,7 @@ def most_statements(site: Site, workers: int, kill: bool) -> int:
         for client in clients:
             client.start()
         while time.monotonic() < end:
-            most = max(most, statements(Folder(site.stack.data)))
+            most = max(most, statements(DataDirectory(site.stack.data)))
             if kill:
                 for pids in site.workers().values():
                     for pid in pids:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from ops.stack.data_directory import Folder
-from ops.stack.mysql import Database
+from ops.stack.data_directory import DataDirectory
+from ops.stack.mysql import MySQLServer
 from service.config import Config
 from service.store import PeopleStore
 from tests.support.people import somebody
@@ -28,17 +28,17 @@ CACHES = {"cache of a third": 32_000_000, "smallest cache": 1_600_000}  # InnoDB
 
 
 @contextmanager
-def often_syncing(folder: Path, cache: int) -> Iterator[tuple[Config, int]]:
+def often_syncing(directory: Path, cache: int) -> Iterator[tuple[Config, int]]:
     """Run a MySQL with a smaller cache, which syncs every second or much more often under this load; yield its pid."""
-    data = Folder(folder)
+    data = DataDirectory(directory)
     data.make()
-    database = Database.of(data, lambda line: None)
+    database = MySQLServer(data)
     database.initialise(lambda line: None)
     server = subprocess.Popen([*database.command(), f"--innodb-ft-cache-size={cache}"])
     try:
         database.prepare(lambda: server.poll() is None)
-        password = database.password_file.read_text()
-        yield Config(db_socket=str(database.socket), db_password=password, db_timeout=10), server.pid
+        password = data.password_file.read_text()
+        yield Config(db_socket=str(data.mysql_socket), db_password=password, db_timeout=10), server.pid
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait()

@@ -11,8 +11,8 @@ import pymysql
 import pytest
 from pymysql.cursors import Cursor
 
-from ops.stack.data_directory import Folder
-from ops.stack.mysql import Database
+from ops.stack.data_directory import DataDirectory
+from ops.stack.mysql import MySQLServer
 from service.person import OFFICIAL
 from service.store import PeopleStore
 from tests.support.client import post
@@ -94,7 +94,7 @@ def test_a_dump_and_its_restoration_keep_people_count_and_search(
     operated: RunningStack, operator: Cursor, tmp_path: Path
 ) -> None:
     people = fill(PeopleStore(operated.config))
-    client = Database.of(Folder(operated.data), lambda line: None).client()
+    client = MySQLServer(DataDirectory(operated.data)).client_command()
     dump = [f"{word}dump" if word.endswith("bin/mysql") else word for word in client]
     dumped = subprocess.run([*dump, "--single-transaction", "rinha"], capture_output=True, check=True)
     fill(PeopleStore(operated.config), 5)  # who are not in the dump

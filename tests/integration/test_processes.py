@@ -5,6 +5,7 @@ MySQL of the session's stack.
 """
 
 import http.client
+import json
 import os
 import secrets
 import signal
@@ -152,28 +153,28 @@ Start = Callable[..., Instance]
 
 
 @pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder whose name is short enough for a socket's."""
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory whose name is short enough for a socket's."""
     return tmp_path_factory.mktemp("api")
 
 
-def listen(listener: str, folder: Path) -> str:
+def listen(listener: str, directory: Path) -> str:
     """Return a value of LISTEN."""
     return {
-        SHARED: f"unix:{folder}/api.sock",
-        EACH: f"unix:{folder}/api.%.sock",
+        SHARED: f"unix:{directory}/api.sock",
+        EACH: f"unix:{directory}/api.%.sock",
         TCP: f"127.0.0.1:{free_port()}",
     }[listener]
 
 
 @pytest.fixture
-def start(stack: RunningStack, folder: Path) -> Iterator[Start]:
+def start(stack: RunningStack, directory: Path) -> Iterator[Start]:
     """Return how to start an instance that serves; each is ended after the test."""
     instances: list[Instance] = []
 
     def start(listener: str = SHARED, **given: str) -> Instance:
-        environment = settings(stack, **{"LISTEN": listen(listener, folder), "WORKERS": "2", **given})
-        instance = Instance(environment, folder / f"{len(instances)}.log")
+        environment = settings(stack, **{"LISTEN": listen(listener, directory), "WORKERS": "2", **given})
+        instance = Instance(environment, directory / f"{len(instances)}.log")
         instances.append(instance)
         until(
             lambda: instance.accepts() == len(instance.addresses) or instance.process.poll() is not None,
@@ -290,9 +291,10 @@ def test_every_event_is_one_line_of_the_log(start: Start) -> None:
     instance.process.terminate()
     instance.ended()
 
-    lines = instance.log().splitlines()
+    lines = [json.loads(line) for line in instance.log().splitlines()]
 
-    assert [line.split(" INFO ")[1] for line in lines] == [
+    assert {tuple(line) for line in lines} == {("time", "level", "pid", "request_id", "message")}
+    assert [line["message"] for line in lines] == [
         f"serving on {instance.listen} with 2 workers", "stopping", "stopped",
     ]  # fmt: skip
 
@@ -345,12 +347,12 @@ Supervisor([os.environ["LISTEN"]], make_app, 1).run()
 """
 
 
-def test_a_worker_that_cannot_start_is_tried_again_after_growing_pauses(stack: RunningStack, folder: Path) -> None:
+def test_a_worker_that_cannot_start_is_tried_again_after_growing_pauses(stack: RunningStack, directory: Path) -> None:
     """And in the pauses nothing is done: neither the log nor the CPU is filled."""
-    starts = folder / "starts"
+    starts = directory / "starts"
     starts.touch()
-    environment = settings(stack, LISTEN=f"unix:{folder}/api.sock", WORKERS="1", STARTS=str(starts))
-    instance = Instance(environment, folder / "log", ("-c", CANNOT_START))
+    environment = settings(stack, LISTEN=f"unix:{directory}/api.sock", WORKERS="1", STARTS=str(starts))
+    instance = Instance(environment, directory / "log", ("-c", CANNOT_START))
     try:
         until(lambda: len(starts.read_text().split()) >= 3, say=instance.log)
         began, used = time.monotonic(), usage(instance.process.pid).cpu
@@ -530,7 +532,7 @@ def test_an_instance_that_stops_leaves_the_sockets_of_its_successor_alone(start:
 
 
 def test_an_instance_whose_socket_file_is_gone_stops_in_good_order(start: Start) -> None:
-    """Whoever cleaned up the folder."""
+    """Whoever cleaned up the directory."""
     instance = start()
     Path(str(instance.addresses[0])).unlink()
 
@@ -543,9 +545,9 @@ def test_an_instance_whose_socket_file_is_gone_stops_in_good_order(start: Start)
 # MySQL that is not there, or is not ours
 
 
-def test_an_instance_may_start_before_mysql(start: Start, stack: RunningStack, folder: Path) -> None:
+def test_an_instance_may_start_before_mysql(start: Start, stack: RunningStack, directory: Path) -> None:
     """It lives, says it is not ready, and is ready soon after MySQL's socket is there."""
-    database = folder / "mysql.sock"
+    database = directory / "mysql.sock"
     instance = start(DB_SOCKET=str(database))
 
     assert instance.ask("/health/live").status == 200
@@ -617,8 +619,8 @@ def test_the_healthcheck_of_a_ready_instance_exits_0(start: Start, stack: Runnin
 
 
 @pytest.mark.parametrize("listener", [EACH, TCP])
-def test_the_healthcheck_without_an_instance_exits_1(stack: RunningStack, folder: Path, listener: str) -> None:
-    assert healthcheck(settings(stack, LISTEN=listen(listener, folder))) == 1
+def test_the_healthcheck_without_an_instance_exits_1(stack: RunningStack, directory: Path, listener: str) -> None:
+    assert healthcheck(settings(stack, LISTEN=listen(listener, directory))) == 1
 
 
 def test_the_healthcheck_of_an_instance_that_is_not_ready_exits_1(start: Start, stack: RunningStack) -> None:

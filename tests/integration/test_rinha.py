@@ -19,7 +19,7 @@ import pytest
 
 from ops import ROOT
 from ops.__main__ import main
-from ops.stack.data_directory import Folder
+from ops.stack.data_directory import DataDirectory
 from ops.system.processes import members
 from tests.support.client import post
 from tests.support.people import nickname
@@ -64,8 +64,8 @@ def until(condition: Callable[[], object], seconds: float = LONG, say: Callable[
     assert soon(condition, seconds), say()
 
 
-def holders(folder: Path) -> dict[int, str]:
-    """Return the processes that name `folder` in their command or have one of its files open, with their commands."""
+def holders(directory: Path) -> dict[int, str]:
+    """Return the processes that name `directory` in their command or have a file of it open, and their commands."""
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -73,19 +73,19 @@ def holders(folder: Path) -> dict[int, str]:
             opened = [os.readlink(link) for link in (process / "fd").iterdir()]
         except OSError:
             continue  # it has ended meanwhile
-        if os.fsencode(folder) in command or any(name.startswith(f"{folder}/") for name in opened):
+        if os.fsencode(directory) in command or any(name.startswith(f"{directory}/") for name in opened):
             found[int(process.name)] = command.replace(b"\0", b" ").decode()
     return found
 
 
-def check_nobody_is_left(folder: Path) -> None:
-    """Check that all who held `folder` have ended, but for the moment that the kernel needs to clear them away."""
-    until(lambda: not holders(folder), seconds=5, say=lambda: f"left: {holders(folder)}")
+def check_nobody_is_left(directory: Path) -> None:
+    """Check that all who held `directory` have ended, but for the moment that the kernel needs to clear them away."""
+    until(lambda: not holders(directory), seconds=5, say=lambda: f"left: {holders(directory)}")
 
 
-def end_holders(folder: Path) -> None:
+def end_holders(directory: Path) -> None:
     """Kill whatever a failed test has left."""
-    for pid in holders(folder):
+    for pid in holders(directory):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
@@ -179,23 +179,23 @@ def test_status_as_json_tells_of_the_stack_and_its_parts(stack: RunningStack) ->
 
     known = status(stack)
 
-    assert set(known) == {"port", "pid", "data", "ready", "uptime_seconds", "rows", "parts"}
+    assert set(known) == {"port", "pid", "data", "ready", "uptime_seconds", "rows", "components"}
     assert (known["port"], known["data"], known["ready"]) == (stack.port, str(stack.data), True)
     assert known["rows"] == int(stack.wire.ask("GET", "/contagem-pessoas").body) > 0
     assert known["uptime_seconds"] >= 0
     assert known["pid"] in holders(stack.data)
-    assert known["parts"].pop("reserve")["processes"] >= 1  # it waits by a process of a second
-    assert {name: part["processes"] for name, part in known["parts"].items()} == {
+    assert known["components"].pop("reserve")["processes"] >= 1  # it waits by a process of a second
+    assert {name: component["processes"] for name, component in known["components"].items()} == {
         "mysql": 1,
         "api1": 5,
         "api2": 5,
         "nginx": 2,
     }
-    for part in known["parts"].values():
-        assert set(part) == {"pid", "processes", "memory", "cpu"}
-        assert part["pid"] in holders(stack.data)
-        assert part["memory"] > 2**20
-        assert part["cpu"] >= 0
+    for component in known["components"].values():
+        assert set(component) == {"pid", "processes", "memory", "cpu"}
+        assert component["pid"] in holders(stack.data)
+        assert component["memory"] > 2**20
+        assert component["cpu"] >= 0
 
 
 def test_status_shows_a_table(stack: RunningStack) -> None:
@@ -273,7 +273,7 @@ def test_what_the_service_refuses_is_said_in_its_words(url: str) -> None:
     check_refused(rinha("create", nick, "Ana", "2000-01-01", "--url", url), "422: apelido is taken")
     check_refused(rinha("create", nickname(), "Ana", "2001-02-29", "--url", url), "422: ", "nascimento")
     check_refused(rinha("create", nickname(), "Ana", "today", "--url", url), "400: ", "nascimento")
-    check_refused(rinha("get", "nobody", "--url", url), "404: nobody has this id")
+    check_refused(rinha("get", "nobody", "--url", url), "404: no person has this id")
     check_refused(rinha("search", "", "--url", url), "400: ")
 
 
@@ -322,12 +322,12 @@ def test_without_a_stack_a_command_says_how_to_start_one(tmp_path: Path, command
 
 def test_commands_do_not_take_a_killed_stack_for_a_running_one(tmp_path: Path) -> None:
     """While the next `up` clears up after a killed one, what is written down is still the killed one's."""
-    data = Folder(tmp_path)
+    data = DataDirectory(tmp_path)
     with subprocess.Popen(["true"]) as ended:
         ended.wait(LONG)
     (tmp_path / "state.json").write_text(
         json.dumps(
-            {"pid": ended.pid, "port": 1, "since": 1.0, "ready": True, "instances": 2, "workers": 4, "parts": {}}
+            {"pid": ended.pid, "port": 1, "since": 1.0, "ready": True, "instances": 2, "workers": 4, "components": {}}
         )
     )
     with data.locked():
@@ -336,16 +336,16 @@ def test_commands_do_not_take_a_killed_stack_for_a_running_one(tmp_path: Path) -
 
 LOOK = """
 import pathlib, sys
-from ops.stack.data_directory import Folder
+from ops.stack.data_directory import DataDirectory
 print("looking", flush=True)
 while True:
-    Folder(pathlib.Path(sys.argv[1])).is_locked()
+    DataDirectory(pathlib.Path(sys.argv[1])).is_locked()
 """
 
 
 def test_a_look_at_a_folder_does_not_keep_a_stack_from_taking_it(tmp_path: Path) -> None:
     """`status` in one terminal and `up` in another: here all the time, so that they meet."""
-    data = Folder(tmp_path)
+    data = DataDirectory(tmp_path)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", LOOK, str(tmp_path)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as looking:
@@ -383,8 +383,8 @@ def test_a_folder_that_is_taken_is_refused_and_goes_on(stack: RunningStack, deta
 
     check_refused(said, f"a stack is running on {stack.data} already", "--port", "--data")
     after = status(stack)
-    assert {name: part["pid"] for name, part in after["parts"].items()} == {
-        name: part["pid"] for name, part in before["parts"].items()
+    assert {name: component["pid"] for name, component in after["components"].items()} == {
+        name: component["pid"] for name, component in before["components"].items()
     }
     assert stack.wire.ask("GET", "/contagem-pessoas").status == 200
 
@@ -483,7 +483,7 @@ class Foreground:
 
         def ready() -> bool:
             assert self.process.poll() is None, self.said()
-            state = Folder(self.home.data).last_state()
+            state = DataDirectory(self.home.data).last_state()
             return bool(state and state.pid == self.process.pid and state.ready)
 
         until(ready, say=self.said)
@@ -582,23 +582,23 @@ def test_two_stacks_run_side_by_side(own: RunningStack, stack: RunningStack) -> 
         assert created.status == 201
 
 
-@pytest.mark.parametrize("part", ["mysql", "nginx", "api1", "a worker"])
-def test_a_killed_part_is_started_again(own: RunningStack, part: str) -> None:
+@pytest.mark.parametrize("component", ["mysql", "nginx", "api1", "a worker"])
+def test_a_killed_part_is_started_again(own: RunningStack, component: str) -> None:
     """And within 20 s the service answers with all its data."""
     all_there = remember(own)
     before = status(own)
-    if part == "a worker":
-        group = before["parts"]["api1"]["pid"]
+    if component == "a worker":
+        group = before["components"]["api1"]["pid"]
         victim = next(pid for pid in members(group) if pid != group)
     else:
-        victim = before["parts"][part]["pid"]
+        victim = before["components"][component]["pid"]
 
     os.kill(victim, signal.SIGKILL)
 
     def restored() -> bool:
         now = status(own)
-        pids = {pid for one in now["parts"].values() for pid in members(one["pid"])}
-        counts = [{name: one["processes"] for name, one in known["parts"].items()} for known in (before, now)]
+        pids = {pid for one in now["components"].values() for pid in members(one["pid"])}
+        counts = [{name: one["processes"] for name, one in known["components"].items()} for known in (before, now)]
         return victim not in pids and counts[0] == counts[1] and all_there()
 
     until(restored, seconds=20, say=lambda: status(own))
@@ -608,7 +608,7 @@ def test_a_killed_up_leaves_nothing_that_prevents_the_next(own: RunningStack) ->
     """The next one may come at once: it waits for what the killed one has left, such as who holds the port."""
     all_there = remember(own)
     before = status(own)
-    slow = before["parts"]["nginx"]["pid"]
+    slow = before["components"]["nginx"]["pid"]
     command = [sys.executable, "-m", "ops", "up", "--port", str(own.port), "--data", str(own.data)]
 
     os.killpg(slow, signal.SIGSTOP)
@@ -627,8 +627,8 @@ def test_a_killed_up_leaves_nothing_that_prevents_the_next(own: RunningStack) ->
     assert all_there()
     after = status(own)
     assert after["pid"] != before["pid"]
-    for name, part in before["parts"].items():
-        assert not members(part["pid"]), f"{name} is left"
+    for name, component in before["components"].items():
+        assert not members(component["pid"]), f"{name} is left"
 
 
 def test_a_data_folder_may_be_moved_to_a_very_long_path(stopped: RunningStack, tmp_path: Path) -> None:
@@ -641,7 +641,7 @@ def test_a_data_folder_may_be_moved_to_a_path_with_spaces(
 ) -> None:
     """And with other characters that mean something to shells or in nginx's configuration."""
     path = tmp_path_factory.mktemp("a ; $1 {b} 'c' \"d\" #e ç") / "data"
-    assert not Folder(path).run.is_relative_to(path), "nginx would take these signs for its own"
+    assert not DataDirectory(path).run.is_relative_to(path), "nginx would take these signs for its own"
     check_moved(stopped, path)
 
 
@@ -664,8 +664,8 @@ def check_moved(stopped: RunningStack, path: Path) -> None:
         end_holders(path)
         until(lambda: not holders(path))
         path.rename(stopped.data)
-        if not Folder(path).run.is_relative_to(path):
-            shutil.rmtree(Folder(path).run, ignore_errors=True)
+        if not DataDirectory(path).run.is_relative_to(path):
+            shutil.rmtree(DataDirectory(path).run, ignore_errors=True)
 
 
 def test_up_prints_the_address_and_sigterm_stops_all_it_has_started(
@@ -694,8 +694,8 @@ def test_sigterm_while_it_starts_stops_up_and_all_it_has_started(
     running = foreground()
 
     def mysql_starts() -> bool:
-        state = Folder(stopped.data).last_state()
-        return bool(state and state.pid == running.process.pid and "mysql" in state.parts)
+        state = DataDirectory(stopped.data).last_state()
+        return bool(state and state.pid == running.process.pid and "mysql" in state.components)
 
     until(mysql_starts)
     running.process.terminate()
@@ -711,13 +711,15 @@ def test_up_shows_a_live_line_on_a_terminal_where_ctrl_c_stops_it(foreground: Ca
     running.ready()
     until(lambda: f"listening on http://localhost:{running.home.port}; " in running.said(), say=running.said)
     until(
-        lambda: re.search(r"up \d+ s, mysql \d+ MB, api1 \d+ MB, nginx \d+ MB, 0 restarts", running.said()),
+        lambda: re.search(
+            r"up \d+ s, mysql \d+ MB, reserve \d+ MB, api1 \d+ MB, nginx \d+ MB, 0 restarts", running.said()
+        ),
         say=running.said,
     )
 
-    state = Folder(running.home.data).running()
-    assert {os.getsid(part.pid) for part in state.parts.values()}.isdisjoint({os.getsid(state.pid)}), (
-        "Ctrl-C reaches a part, too"
+    state = DataDirectory(running.home.data).running()
+    assert {os.getsid(component.pid) for component in state.components.values()}.isdisjoint({os.getsid(state.pid)}), (
+        "Ctrl-C reaches a component, too"
     )
     os.write(running.keyboard, b"\x03")
 
@@ -735,7 +737,7 @@ def test_up_stops_in_good_order_when_its_terminal_is_closed(foreground: Callable
 
     running.process.wait(LONG)
     assert holders(running.home.data) == {}, "somebody outlives up"
-    assert Folder(running.home.data).last_state() is None
+    assert DataDirectory(running.home.data).last_state() is None
 
 
 def test_up_stops_in_good_order_when_nobody_reads_what_it_prints(stopped: RunningStack) -> None:
@@ -746,14 +748,14 @@ def test_up_stops_in_good_order_when_nobody_reads_what_it_prints(stopped: Runnin
     )
     try:
         assert running.stdout
-        until(lambda: (state := Folder(stopped.data).last_state()) and state.pid == running.pid and state.ready)
+        until(lambda: (state := DataDirectory(stopped.data).last_state()) and state.pid == running.pid and state.ready)
         running.stdout.close()
 
         running.terminate()
 
         running.wait(LONG)
         assert holders(stopped.data) == {}, "somebody outlives up"
-        assert Folder(stopped.data).last_state() is None
+        assert DataDirectory(stopped.data).last_state() is None
     finally:
         running.kill()
         running.wait(LONG)

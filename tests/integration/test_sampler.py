@@ -27,6 +27,6 @@ def loaded(operated: RunningStack) -> Database:
 
 
 def test_a_load_of_one_second_has_its_share_of_the_places_that_are_looked_at(loaded: Database) -> None:
-    places = Sampler(loaded)._places(200, LOADED + LATER)
+    places = Sampler(loaded)._random_ids(200, LOADED + LATER)
 
     assert sum(int(place, 16) >> 80 <= START + 1000 for place in places) > 150

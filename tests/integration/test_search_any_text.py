@@ -32,14 +32,14 @@ FIELDS = st.text(CHARACTERS, min_size=1, max_size=12).map(lambda text: unicodeda
 
 
 @pytest.fixture(scope="module")
-def letters(library: RunningStack) -> Collation:
+def collation(library: RunningStack) -> Collation:
     return Collation(Database(library.config))
 
 
 CHARACTERS_OF_UNICODE = [chr(code) for code in range(32, 0x110000) if not 0xD800 <= code <= 0xDFFF]
 
 
-def test_terms_and_documents_are_spelt_the_same_whatever_the_neighbours(root: Cursor, letters: Collation) -> None:
+def test_terms_and_documents_are_spelt_the_same_whatever_the_neighbours(root: Cursor, collation: Collation) -> None:
     """Every character of Unicode, first among the next ones in order, then among others; in each alphabet."""
     root.execute("SHOW CREATE TABLE pessoas")
     column = dict(re.findall(r"`(\w+)` medium.*GENERATED ALWAYS AS \((.*)\) (?:STORED|VIRTUAL)", root.fetchone()[1]))  # type: ignore[index]
@@ -55,12 +55,12 @@ def test_terms_and_documents_are_spelt_the_same_whatever_the_neighbours(root: Cu
                 (text, alphabet << 32 | start),
             )
             canary = canary_key(start) if start else ""
-            assert root.fetchone() == (encode(letters.weights_of(text + "\n="), alphabet) + canary,)  # type: ignore[index]
+            assert root.fetchone() == (encode(collation.weights(text + "\n="), alphabet) + canary,)  # type: ignore[index]
 
 
-def test_equals_are_spelt_the_same(letters: Collation) -> None:
-    assert letters.weights_of("joão JOÃO ⓙⓞⓐⓞ")[:4] == letters.weights_of("JOAO")
-    assert letters.weights_of("①") == letters.weights_of("1")
+def test_equals_are_spelt_the_same(collation: Collation) -> None:
+    assert collation.weights("joão JOÃO ⓙⓞⓐⓞ")[:4] == collation.weights("JOAO")
+    assert collation.weights("①") == collation.weights("1")
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,12 @@ def test_equals_are_spelt_the_same(letters: Collation) -> None:
     ],
 )
 def test_letters_digits_and_spaces_stay_apart(
-    letters: Collation, alphabet: int, characters: str, expected: set[str]
+    collation: Collation, alphabet: int, characters: str, expected: set[str]
 ) -> None:
     """A mask of other bits would make frequent characters one, and searches slow."""
     alike = defaultdict(str)
     for character in characters:
-        alike[encode(letters.weights_of(character), alphabet)] += character
+        alike[encode(collation.weights(character), alphabet)] += character
     assert {some for some in alike.values() if len(some) > 1} == expected
 
 

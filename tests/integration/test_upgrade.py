@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ops import ROOT
-from ops.stack.data_directory import Folder
-from ops.stack.mysql import Database
+from ops.stack.data_directory import DataDirectory
+from ops.stack.mysql import MySQLServer
 from service.person import Person
 from service.store import PeopleStore
 from tests.support.operating import commit_after_a_sync_and_kill, fill, until, what_is_wrong
@@ -170,11 +170,11 @@ def test_data_of_a_newer_release_are_left_as_they_are(operated: RunningStack, pe
 
 def set_comment_back(stack: RunningStack) -> None:
     """Start MySQL alone, as nothing else starts on such data."""
-    database = Database.of(Folder(stack.data), lambda line: None)
-    database.forget_killed()
+    database = MySQLServer(DataDirectory(stack.data))
+    database.remove_stale_lock()
     server = subprocess.Popen(database.command())
-    until(lambda: subprocess.run([*database.client(), "-e", "SELECT 1"], capture_output=True).returncode == 0)
-    subprocess.run([*database.client(), "rinha", "-e", "ALTER TABLE pessoas COMMENT = 'schema 5'"], check=True)
+    until(lambda: subprocess.run([*database.client_command(), "-e", "SELECT 1"], capture_output=True).returncode == 0)
+    subprocess.run([*database.client_command(), "rinha", "-e", "ALTER TABLE pessoas COMMENT = 'schema 5'"], check=True)
     server.terminate()
     server.wait()
     start(stack)

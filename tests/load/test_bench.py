@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from bench.report import parse, summarise
+from bench.statistics import parse, summarise
 from ops import ROOT
-from ops.stack.data_directory import Folder
+from ops.stack.data_directory import DataDirectory
 from ops.system.cgroups import ControlGroups, available, divide
 from tests.support.stack import free_port, rinha
 
@@ -59,8 +59,8 @@ def test_a_run_that_is_interrupted_while_it_starts_leaves_nothing_running(tmp_pa
     words = ["bench", "--port", str(free_port()), "--data", str(tmp_path), "--unlimited"]
     running = subprocess.Popen([sys.executable, "-P", "-m", "ops", *words], env={**os.environ, "PYTHONPATH": str(ROOT)})
 
-    def stacks() -> list[Folder]:
-        return [Folder(path) for path in tmp_path.glob("*/stack")]
+    def stacks() -> list[DataDirectory]:
+        return [DataDirectory(path) for path in tmp_path.glob("*/stack")]
 
     try:
         while running.poll() is None and not any(stack.is_locked() for stack in stacks()):
@@ -93,7 +93,7 @@ def test_without_permission_limits_are_refused_in_plain_words(monkeypatch: pytes
     """A result is never called limited when it was not."""
     from ops.system import cgroups as limits  # noqa: PLC0415
 
-    (tmp_path / "cpu").write_text("not a folder, so no group can be made in it")
+    (tmp_path / "cpu").write_text("not a directory, so no group can be made in it")
     monkeypatch.setattr(limits, "ROOT", tmp_path)
 
     with pytest.raises(limits.OperatorError, match="run as root, or use compose"):

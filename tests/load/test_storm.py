@@ -6,7 +6,7 @@ import pytest
 
 from bench.search_latency import MIX
 from bench.search_storm import BAD_TERMS, large_person, line, person, play
-from ops.stack.data_directory import Folder
+from ops.stack.data_directory import DataDirectory
 from ops.system.cgroups import available
 from tests.support.stack import RunningStack, free_port
 
@@ -37,9 +37,9 @@ ALL = [term for some in MIX.values() for term in some]
 def test_whatever_is_searched_for_statements_and_memory_are_bounded_and_nobody_is_lost(
     limited: RunningStack, terms: list[str], body: Callable[[str], bytes]
 ) -> None:
-    folder = Folder(limited.data)
+    directory = DataDirectory(limited.data)
 
-    outcome = play(folder, limited.port, SECONDS, terms, clients=8, writers=2, rate=20, body=body)
+    outcome = play(directory, limited.port, SECONDS, terms, clients=8, writers=2, rate=20, body=body)
 
     print(line(", ".join(terms)[:30], outcome))
     assert outcome.watched.statements <= WORKERS

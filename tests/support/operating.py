@@ -11,7 +11,7 @@ import pymysql
 from pymysql.cursors import Cursor
 
 from ops import ROOT
-from ops.stack.data_directory import Folder
+from ops.stack.data_directory import DataDirectory
 from ops.system.processes import kill_group
 from service.person import Person
 from service.store import PeopleStore
@@ -62,7 +62,7 @@ def commit_after_a_sync_and_kill(stack: RunningStack, person: Person, **columns:
 
     The row gets its document id before a row that is committed and synced before it; then MySQL is killed.
     """
-    before = Folder(stack.data).running().parts["mysql"]
+    before = DataDirectory(stack.data).running().components["mysql"]
     names = ", ".join(["id", "apelido", "nome", "stack", "nascimento", *columns])
     more = "".join(f", {value}" for value in columns.values())
     insert = f"INSERT INTO pessoas ({names}) VALUES (%s, %s, %s, %s, '2000-01-01'{more})"
@@ -80,7 +80,7 @@ def commit_after_a_sync_and_kill(stack: RunningStack, person: Person, **columns:
         time.sleep(1.0)  # it takes along what came meanwhile
         late.execute("COMMIT")
     kill_group(before.pid)
-    until(lambda: Folder(stack.data).running().parts.get("mysql", before) != before)
+    until(lambda: DataDirectory(stack.data).running().components.get("mysql", before) != before)
     until(lambda: stack.rinha("sql", "-e", "SELECT 1").returncode == 0)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ops import ROOT
-from ops.stack.data_directory import Folder
+from ops.stack.data_directory import DataDirectory
 from service.config import Config
 from tests.support.client import OverTheWire
 
@@ -30,7 +30,7 @@ class RunningStack(NamedTuple):
 
     @property
     def config(self) -> Config:
-        return Folder(self.data).config(db_timeout=10)
+        return DataDirectory(self.data).config(db_timeout=10)
 
     def rinha(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
         return rinha(*words, "--port", str(self.port), "--data", str(self.data), root=self.root, **options)
@@ -63,7 +63,7 @@ def free_port() -> int:
 
 @contextmanager
 def started(data: Path) -> Iterator[RunningStack]:
-    """Start a stack on a data folder, and stop it."""
+    """Start a stack on a data directory, and stop it."""
     running = RunningStack(free_port(), data)
     said = running.rinha("up", "--detach", timeout=300)
     assert said.returncode == 0, said.stdout + said.stderr

@@ -6,20 +6,20 @@ from pathlib import Path
 import pytest
 
 from ops import ROOT
-from ops.stack.nginx import LANES, pieces
+from ops.stack.nginx import LANES, included_files
 
 
-def _pieces(instances: int, workers: int) -> dict[str, str]:
+def _files(instances: int, workers: int) -> dict[str, str]:
     sockets = [
         [Path(f"/run/rinha/api{one}.{number}.sock") for number in range(1, workers + 1)]
         for one in range(1, instances + 1)
     ]
-    return pieces(9999, sockets, "/dev/stderr", "/dev/stdout")
+    return included_files(9999, sockets, "/dev/stderr", "/dev/stdout")
 
 
 def _servers(instances: int, workers: int) -> dict[str, dict[str, str]]:
     """Return the options of each process in each lane."""
-    texts = _pieces(instances, workers)
+    texts = _files(instances, workers)
     return {
         lane: dict(re.findall(r"^server unix:/run/rinha/(\S+)\.sock max_fails=0 (.+);$", texts[f"{lane}.conf"], re.M))
         for lane in LANES
@@ -45,7 +45,7 @@ def test_no_process_serves_searches_and_anything_else(workers: int) -> None:
     assert len(lanes["people"]) + len(lanes["searches"]) == 2 * workers
 
 
-@pytest.mark.parametrize(("name", "text"), _pieces(2, 4).items())
+@pytest.mark.parametrize(("name", "text"), _files(2, 4).items())
 def test_what_compose_mounts_is_what_is_written_for_its_processes(name: str, text: str) -> None:
     assert (ROOT / "lb" / name).read_text() == text
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import compose_stack as containers
+from bench import compose_project, compose_stack
 from ops.errors import OperatorError
 from ops.system.cgroups import Limit
 from ops.system.processes import members
@@ -21,17 +21,17 @@ LIMIT = Limit(0.92, 1536 << 20)
     ],
 )  # fmt: skip
 def test_only_a_limit_that_is_both_stated_and_applied_is_called_one(stated: Limit, applied: Limit) -> None:
-    containers.verify("mysql by podman", LIMIT, LIMIT)
+    compose_stack.check_limit("mysql by podman", LIMIT, LIMIT)
 
     with pytest.raises(OperatorError, match=r"mysql by podman is not limited: stated are .*, applied are "):
-        containers.verify("mysql by podman", stated, applied)
+        compose_stack.check_limit("mysql by podman", stated, applied)
 
 
 def test_without_an_engine_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(OperatorError, match=r"no containers here: podman is not installed; docker is not installed"):
-        containers.engine()
+        compose_project.find_engine()
 
 
 def test_the_load_is_not_played_into_somebody_elses_port(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_the_load_is_not_played_into_somebody_elses_port(tmp_path: Path) -> None
         port = other.getsockname()[1]
         with (
             pytest.raises(OperatorError, match=f"port {port} is taken"),
-            containers.containers(port, tmp_path, print),
+            compose_stack.compose_stack(port, tmp_path, print),
         ):
             pytest.fail("it was started")
 
@@ -47,21 +47,21 @@ def test_the_load_is_not_played_into_somebody_elses_port(tmp_path: Path) -> None
 def test_a_command_that_does_not_end_is_ended_with_all_it_has_started(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(containers, "ENDING", 0.3)
+    monkeypatch.setattr(compose_project, "INTERRUPT_TIMEOUT", 0.3)
     script = 'trap "" INT; sleep 100 & echo $$ > group; wait'  # neither of the two heeds the interrupt
 
     with pytest.raises(OperatorError, match=r"sh -c .* does not end in 3 s"):
-        containers.call("sh", "-c", script, timeout=3, cwd=tmp_path)
+        compose_project.run_command("sh", "-c", script, timeout=3, cwd=tmp_path)
 
     group = int((tmp_path / "group").read_text())
     # Its pipes were waited for, and one that is killed closes them a moment before it is gone.
-    containers.wait_until(lambda: not members(group), "all are gone", timeout=5)
+    compose_project.wait_until(lambda: not members(group), "all are gone", timeout=5)
 
 
 def test_a_command_that_is_interrupted_may_end_what_it_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(containers, "ENDING", 10)
+    monkeypatch.setattr(compose_project, "INTERRUPT_TIMEOUT", 10)
 
     with pytest.raises(OperatorError, match=r"does not end"):
-        containers.call("sh", "-c", "sleep 0.8; touch done", timeout=0.3, cwd=tmp_path)
+        compose_project.run_command("sh", "-c", "sleep 0.8; touch done", timeout=0.3, cwd=tmp_path)
 
     assert (tmp_path / "done").exists()

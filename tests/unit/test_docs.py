@@ -96,7 +96,9 @@ def test_every_dependency_has_a_reason_and_a_pin() -> None:
 
 
 def test_the_messages_it_explains_are_said_somewhere() -> None:
-    code = "".join(path.read_text() for folder in ("ops", "db") for path in Path(ROOT, folder).glob("**/*.[ps][yh]"))
+    code = "".join(
+        path.read_text() for directory in ("ops", "db") for path in Path(ROOT, directory).glob("**/*.[ps][yh]")
+    )
     code += (ROOT / "rinha").read_text()
 
     for message, *_ in table("Troubleshooting"):

@@ -87,7 +87,7 @@ def environment_reads(tree: ast.AST) -> list[int]:
 
 def test_the_table_above_has_every_module() -> None:
     assert set(MODULES) == set(MAY_IMPORT)
-    assert not [path for path in SERVICE if path.parent != ROOT / "service"], "service/ has no folders"
+    assert not [path for path in SERVICE if path.parent != ROOT / "service"], "service/ has no directories"
 
 
 def test_the_table_above_is_a_layering() -> None:
@@ -133,7 +133,7 @@ def test_the_environment_is_read_in_one_place() -> None:
 @pytest.mark.parametrize("place", range(len(PACKAGES)), ids=PACKAGES)
 def test_a_package_imports_only_from_below(place: int) -> None:
     below = PACKAGES[: place + 1]
-    for path in [path for folder in OWN for path in sorted((ROOT / folder).glob("**/*.py"))]:
+    for path in [path for directory in OWN for path in sorted((ROOT / directory).glob("**/*.py"))]:
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         if package_of(module) == PACKAGES[place]:
             own = {name for name in imported(ast.parse(path.read_text())) if name.split(".")[0] in OWN}
@@ -141,8 +141,8 @@ def test_a_package_imports_only_from_below(place: int) -> None:
 
 
 def test_every_module_belongs_to_a_package() -> None:
-    for folder in OWN:
-        assert list((ROOT / folder).glob("**/*.py")), folder
+    for directory in OWN:
+        assert list((ROOT / directory).glob("**/*.py")), directory
 
 
 @pytest.mark.parametrize(

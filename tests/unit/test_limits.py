@@ -32,10 +32,10 @@ def group(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(limits, "PROCESSES", tmp_path)
     version = VERSION_1 if request.param == 1 else VERSION_2
     for controller, files in version.items():
-        folder = tmp_path / "groups" / controller / f"engine/{NAME}.scope"
-        folder.mkdir(parents=True)
+        directory = tmp_path / "groups" / controller / f"engine/{NAME}.scope"
+        directory.mkdir(parents=True)
         for name, text in files.items():
-            (folder / name).write_text(text)
+            (directory / name).write_text(text)
     if request.param == 2:
         (tmp_path / "groups/cgroup.controllers").touch()
     (tmp_path / "7").mkdir()

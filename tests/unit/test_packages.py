@@ -10,7 +10,7 @@ import pytest
 
 from ops.errors import OperatorError
 from ops.system import debian as packages
-from ops.system.debian import Prefix, with_dependencies
+from ops.system.debian import Prefix, install
 
 SITES = [
     "http://deb.example/debian-security",
@@ -22,7 +22,7 @@ SITES = [
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the user's cache folder, empty."""
+    """Return the user's cache directory, empty."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
@@ -51,7 +51,7 @@ class Apt:
         self.commands: list[list[str]] = []
         self.fails_at = ""
 
-    def run(self, command: list[str], environment: dict[str, str] | None = None, folder: Path | None = None) -> str:
+    def run(self, command: list[str], environment: dict[str, str] | None = None, directory: Path | None = None) -> str:
         self.commands.append(command)
         if self.fails_at and self.fails_at in command:
             raise OperatorError("apt-get failed")
@@ -61,9 +61,9 @@ class Apt:
             uri = "'http://mirror.example/debian/pool/{0}.deb' {0}.deb {1} SHA256:00\n"
             return uri.format("one_1", 1_000_000) + uri.format("two_2", 2_000_000)
         if "--download-only" in command:
-            assert folder
+            assert directory
             for name in ("one_1.deb", "two_2.deb"):
-                (folder / name).touch()
+                (directory / name).touch()
         if command[0] == "dpkg-deb":
             Path(command[3], Path(command[2]).name).touch()
         return ""
@@ -89,7 +89,7 @@ def silent(line: str) -> None:
 @pytest.mark.usefixtures("no_programs")
 def test_a_machine_without_apt_is_told_what_to_install(cache: Path) -> None:
     with pytest.raises(OperatorError, match="no Debian or Ubuntu") as refused:
-        with_dependencies(["mysql-server-core", "mysql-client-core"], silent)
+        install(["mysql-server-core", "mysql-client-core"], silent)
 
     assert "install mysql-server-core and mysql-client-core" in str(refused.value)
     assert "compose" in str(refused.value)
@@ -102,9 +102,9 @@ def test_what_is_unpacked_already_needs_no_apt(cache: Path) -> None:
         has_apt.setattr(packages, "_run", Apt(SITES).run)
         has_apt.setattr(packages.shutil, "which", lambda name: f"/usr/bin/{name}")
         has_apt.setattr(packages, "DEBIAN_KEYRING", cache.parent)
-        made = with_dependencies(["nginx"], silent)
+        made = install(["nginx"], silent)
 
-    assert with_dependencies(["nginx"], silent).path == made.path
+    assert install(["nginx"], silent).path == made.path
     assert made.path.parent == cache / "rinha"
 
 
@@ -121,7 +121,7 @@ def test_a_machine_without_a_debian_mirror_is_told_what_to_install(apt: Apt, cac
     apt.sites = sites
 
     with pytest.raises(OperatorError, match="no Debian mirror") as refused:
-        with_dependencies(["mysql-server-core"], silent)
+        install(["mysql-server-core"], silent)
 
     assert "install mysql-server-core 8.4 or later" in str(refused.value)
     assert "compose" in str(refused.value)
@@ -136,7 +136,7 @@ def test_a_mirror_without_the_keys_to_check_it_is_not_used(apt: Apt, keyring: Pa
 
 
 def test_packages_are_unpacked_once(apt: Apt, cache: Path) -> None:
-    first, second = (with_dependencies(["nginx"], silent) for _ in range(2))
+    first, second = (install(["nginx"], silent) for _ in range(2))
 
     assert first.path == second.path
     assert sorted(path.name for path in first.path.iterdir()) == ["one_1.deb", "two_2.deb"]
@@ -146,17 +146,17 @@ def test_packages_are_unpacked_once(apt: Apt, cache: Path) -> None:
 
 
 def test_different_packages_have_different_prefixes(apt: Apt) -> None:
-    assert with_dependencies(["nginx"], silent).path != with_dependencies(["mysql-server-core"], silent).path
+    assert install(["nginx"], silent).path != install(["mysql-server-core"], silent).path
 
 
 @pytest.mark.parametrize("fails_at", ["update", "--download-only", "dpkg-deb"])
 def test_what_was_interrupted_is_finished_the_next_time(apt: Apt, fails_at: str) -> None:
     apt.fails_at = fails_at
     with pytest.raises(OperatorError):
-        with_dependencies(["nginx"], silent)
+        install(["nginx"], silent)
 
     apt.fails_at = ""
-    made = with_dependencies(["nginx"], silent)
+    made = install(["nginx"], silent)
 
     assert sorted(path.name for path in made.path.iterdir()) == ["one_1.deb", "two_2.deb"]
 
@@ -164,7 +164,7 @@ def test_what_was_interrupted_is_finished_the_next_time(apt: Apt, fails_at: str)
 def test_the_progress_is_told(apt: Apt) -> None:
     told: list[str] = []
 
-    with_dependencies(["nginx"], told.append)
+    install(["nginx"], told.append)
 
     assert (told[0], told[-1]) == ("reading the package lists", "unpacking 2 packages")
 
@@ -174,7 +174,7 @@ def test_apt_reads_sources_signed_by_debian_and_no_state_of_the_host(
 ) -> None:
     apt.fails_at = "dpkg-deb"  # so that its configuration is still there
     with pytest.raises(OperatorError):
-        with_dependencies(["nginx"], silent)
+        install(["nginx"], silent)
 
     (work,) = (cache / "rinha").glob("*.part")
     assert (work / "sources.list").read_text() == f"deb [signed-by={keyring}] https://mirror.example/debian sid main\n"
@@ -183,8 +183,8 @@ def test_apt_reads_sources_signed_by_debian_and_no_state_of_the_host(
         assert f'{name}"{work}' in settings
     for name in ("Dir::Etc::Main", "Dir::Etc::Parts", "Dir::Etc::SourceParts"):
         assert f'{name} "/dev/null";' in settings
-    (install,) = (command for command in apt.commands if "--download-only" in command)
-    assert "--no-install-recommends" in install
+    (command,) = (command for command in apt.commands if "--download-only" in command)
+    assert "--no-install-recommends" in command
 
 
 def test_a_program_of_a_prefix_runs_with_its_own_loader_and_libraries(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_where_libev_is_missing_the_compiler_finds_it_in_a_prefix(
 def test_as_a_command_it_runs_another_and_passes_its_exit_status_on(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[list[str]] = []
     monkeypatch.setattr(packages, "run_where_bjoern_builds", lambda command, report: ran.append(command) or 4)
-    monkeypatch.setattr(sys, "argv", ["ops.packages", "pip", "install", "a b"])
+    monkeypatch.setattr(sys, "argv", ["ops.system.debian", "pip", "install", "a b"])
 
     assert packages.main() == 4
     assert ran == [["pip", "install", "a b"]]

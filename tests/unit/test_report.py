@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import report
-from bench.report import Facts, Request, Run
+from bench import report, statistics
+from bench.charts import chart
+from bench.report import Facts
+from bench.statistics import Request, Run
 
 SAMPLES = Path(__file__).parent / "samples"
 START = 1_700_000_000_000
@@ -35,7 +37,7 @@ FACTS = Facts(
 USED = [
     {
         "t": START / 1000 + t,
-        "parts": {"mysql": {"cpu_s": 10 + t / 2, "rss_mb": 500 + t}, "api1": {"cpu_s": t / 4, "rss_mb": 40}},
+        "components": {"mysql": {"cpu_s": 10 + t / 2, "rss_mb": 500 + t}, "api1": {"cpu_s": t / 4, "rss_mb": 40}},
     }
     for t in range(-1, 4)
 ]
@@ -44,13 +46,13 @@ USED = [
 @pytest.fixture(params=["3.9.5", "3.10.5"])
 def captured(request) -> Run:
     with (SAMPLES / f"simulation-{request.param}.log").open(encoding="utf-8") as log:
-        run = report.parse(log)
+        run = statistics.parse(log)
     assert run.gatling == request.param
     return run
 
 
 def test_the_log_of_both_versions_is_read_whole(captured):
-    counts = {kind: (s.count, s.ko) for kind, s in report.summarise(captured.requests).items()}
+    counts = {kind: (s.count, s.ko) for kind, s in statistics.summarise(captured.requests).items()}
     assert counts["create"] == (27, 7)
     assert counts["read"][0] == 20
     assert counts["search"][0] == 4
@@ -60,7 +62,7 @@ def test_the_log_of_both_versions_is_read_whole(captured):
 
 
 def test_errors_keep_the_words_of_gatling(captured):
-    assert report.summarise(captured.requests)["create"].errors == {
+    assert statistics.summarise(captured.requests)["create"].errors == {
         "status.find.in(201,422,400), but actually found 503": 3,
         "header(Location).find.exists, found nothing": 2,
         "j.i.IOException: Premature close": 2,
@@ -74,19 +76,19 @@ def test_times_lie_within_the_run(captured):
 
 def test_a_log_cut_short_is_read_up_to_its_last_whole_line():
     whole = "RUN\trinha.RinhaSimulation\trinha\t1000\t \t3.9.5\nREQUEST\t\tcreate\t1001\t1003\tOK\t \n"
-    assert report.parse((whole + "REQUEST\t\tcreate\t10").splitlines()).requests == [
+    assert statistics.parse((whole + "REQUEST\t\tcreate\t10").splitlines()).requests == [
         Request("create", 1001, 1003, True, "")
     ]
 
 
 def test_an_error_of_the_generator_itself_counts_as_one():
     lines = ["RUN\trinha.RinhaSimulation\trinha\t1000\t \t3.9.5", "ERROR\tcreate: no attribute named payload\t1200"]
-    assert report.summarise(report.parse(lines).requests)["load generator"].ko == 1
+    assert statistics.summarise(statistics.parse(lines).requests)["load generator"].ko == 1
 
 
 def test_what_is_no_log_of_gatling_is_refused():
     with pytest.raises(ValueError, match="no RUN line"):
-        report.parse(["hello"])
+        statistics.parse(["hello"])
 
 
 @pytest.mark.parametrize(
@@ -103,18 +105,18 @@ def test_what_is_no_log_of_gatling_is_refused():
     ],
 )
 def test_a_percentile_is_one_of_the_values(values, percent, expected):
-    assert report.percentile(values, percent) == expected
+    assert statistics.percentile(values, percent) == expected
 
 
 def test_latencies_are_of_the_ok_requests_only():
-    summary = report.summarise(RUN.requests)
+    summary = statistics.summarise(RUN.requests)
     assert summary["create"].latency == {"p50": 50, "p75": 75, "p95": 95, "p99": 99, "max": 100}
     assert summary["search"].latency == {}
     assert (summary["create"].count, summary["create"].ok, summary["create"].ko) == (101, 100, 1)
 
 
 def test_the_timeline_adds_up_to_the_requests():
-    moments, rates, latency, failed = report.timeline(RUN)
+    moments, rates, latency, failed = statistics.timeline(RUN)
     assert moments == list(range(101))
     assert sum(rates["create"]) == 101
     assert sum(rates["KO"]) == sum(failed["create"]) + sum(failed["search"]) == 2
@@ -125,13 +127,13 @@ def test_the_timeline_adds_up_to_the_requests():
 
 def test_a_long_run_is_drawn_in_at_most_241_steps():
     run = Run("3.9.5", START, [Request("create", START + 1000 * i, START + 1000 * i, True, "") for i in range(1_000)])
-    moments, rates, _, _ = report.timeline(run)
+    moments, rates, _, _ = statistics.timeline(run)
     assert len(moments) <= 241
     assert rates["create"][0] == 1
 
 
 def test_resources_are_cpu_seconds_and_peaks_of_each_part_and_all():
-    assert report.resources(USED) == {
+    assert statistics.resources(USED) == {
         "mysql": {"cpu_s": 2.0, "peak_mb": 503},
         "api1": {"cpu_s": 1.0, "peak_mb": 40},
         "all": {"cpu_s": 3.0, "peak_mb": 543},
@@ -139,7 +141,7 @@ def test_resources_are_cpu_seconds_and_peaks_of_each_part_and_all():
 
 
 def test_usage_begins_with_the_run():
-    moments, cpus, memory = report.usage(USED, START)
+    moments, cpus, memory = statistics.usage(USED, START)
     assert moments == [0, 1, 2, 3]
     assert cpus == {"mysql": [0.5] * 4, "api1": [0.25] * 4}
     assert memory["mysql"] == [500, 501, 502, 503]
@@ -148,9 +150,10 @@ def test_usage_begins_with_the_run():
 def test_a_part_that_was_restarted_or_is_away_uses_no_negative_cpu():
     counters = [{"a": 5.0}, {"a": 1.0}, {}, {"a": 0.5}]
     samples = [
-        {"t": t, "parts": {p: {"cpu_s": c, "rss_mb": 1} for p, c in part.items()}} for t, part in enumerate(counters)
+        {"t": t, "components": {p: {"cpu_s": c, "rss_mb": 1} for p, c in part.items()}}
+        for t, part in enumerate(counters)
     ]
-    assert report.resources(samples)["a"]["cpu_s"] == 0.5
+    assert statistics.resources(samples)["a"]["cpu_s"] == 0.5
 
 
 def test_the_terminal_report_tells_every_fact():
@@ -241,13 +244,13 @@ def test_a_run_without_a_single_request_still_has_a_report():
 
 
 def test_lines_are_broken_where_nothing_was_answered():
-    figure = report.chart("t", [0, 1, 2, 3], {"p50": [1, None, 3, 4]})
+    figure = chart("t", [0, 1, 2, 3], {"p50": [1, None, 3, 4]})
     (line,) = re.findall(r'class="line"[^>]* d="([^"]*)"', figure)
     assert line.count("M") == 2
 
 
 def test_the_limit_is_inside_the_picture():
-    figure = report.chart("t", [0, 1], {"a": [0.1, 0.2]}, stack=True, limit=0.75)
+    figure = chart("t", [0, 1], {"a": [0.1, 0.2]}, stack=True, limit=0.75)
     (height,) = re.findall(r'class="limit" d="M46 ([0-9.]+)h', figure)
     assert 10 <= float(height) < 206
     assert "limit 0.75" in figure
