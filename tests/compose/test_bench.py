@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.compose_project import SERVICES, ComposeProject, ComposeStack, run_command
+from bench.compose_project import SERVICES, ComposeProject, run_command
+from bench.compose_stack import ComposeStack
 from ops import ROOT
 from ops.errors import OperatorError
 from ops.system.cgroups import Group

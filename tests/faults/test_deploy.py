@@ -59,7 +59,7 @@ def test_a_new_version_is_deployed_under_load_and_no_request_fails(
             )
             stopped = site.stack.rinha("deploy")
             assert stopped.returncode == 1
-            assert "api1 does not serve with the new version, and api2 was left as it was" in stopped.stderr
+            assert "api1 does not serve with the new version, and api2 keeps the old version" in stopped.stderr
             assert site.state.components["api2"] == parts["api2"]
             main.write_text(good)
 

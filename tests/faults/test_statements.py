@@ -48,7 +48,7 @@ def most_statements(site: Site, workers: int, kill: bool) -> int:
 
     def create() -> None:
         while time.monotonic() < end:
-            requests.send(site.stack.wire, "POST", "/pessoas", person(nickname()))
+            requests.send(f"127.0.0.1:{site.stack.port}", "POST", "/pessoas", person(nickname()))
 
     clients = [threading.Thread(target=create) for _ in range(3 * workers)]
     most = 0

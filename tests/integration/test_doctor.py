@@ -38,7 +38,7 @@ def test_all_is_well_with_a_stack_that_is_written_to(operated: RunningStack) -> 
         writer.join()
 
     assert list(found) == CHECKS
-    assert [finding for finding in found.values() if not finding["well"]] == []
+    assert [finding for finding in found.values() if not finding["ok"]] == []
 
 
 def test_it_is_said_line_by_line_for_people(operated: RunningStack) -> None:
@@ -46,7 +46,7 @@ def test_it_is_said_line_by_line_for_people(operated: RunningStack) -> None:
 
     assert (said.returncode, said.stderr) == (0, "")
     lines = [line for line in said.stdout.splitlines() if not line.startswith("rinha: ")]
-    assert [line.split()[:2] for line in lines] == [["well", name] for name in CHECKS]
+    assert [line.split()[:2] for line in lines] == [["ok", name] for name in CHECKS]
 
 
 @pytest.mark.faults
@@ -63,8 +63,8 @@ def test_a_person_whom_innodb_lost_is_seen_and_put_into_the_index_again(operated
     assert what_is_wrong(operated) == ["index"]
     healed = findings(operated, "--heal")["index"]
 
-    assert healed["well"], healed
-    assert "1 not found by full text, 0 after" in str(healed["seen"])
+    assert healed["ok"], healed
+    assert "1 not found by full text, 0 after" in str(healed["detail"])
     assert store.search(lost.nickname) == [lost]
     assert what_is_wrong(operated) == []
 
@@ -94,8 +94,8 @@ def test_a_schema_that_differs_is_seen(operated: RunningStack, change: str, name
             operated.sql("ALTER TABLE pessoas DROP KEY nome")
         make_triggers_again(operated)
 
-    assert not schema["well"]
-    assert named in str(schema["seen"])
+    assert not schema["ok"]
+    assert named in str(schema["detail"])
 
 
 def test_a_setting_that_differs_is_seen(operated: RunningStack) -> None:
@@ -105,8 +105,8 @@ def test_a_setting_that_differs_is_seen(operated: RunningStack) -> None:
     finally:
         operated.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
 
-    assert not settings["well"]
-    assert "innodb_flush_log_at_trx_commit is 2 instead of 1" in str(settings["seen"])
+    assert not settings["ok"]
+    assert "innodb_flush_log_at_trx_commit is 2 instead of 1" in str(settings["detail"])
 
 
 def test_without_a_stack_it_says_how_to_start_one(operated: RunningStack, tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ import pytest
 
 from bench.statistics import parse, summarise
 from ops import ROOT
+from ops.stack.budget import divide_budget
 from ops.stack.data_directory import DataDirectory
-from ops.system.cgroups import ControlGroups, available, divide
+from ops.system.cgroups import ControlGroups, available
 from tests.support.stack import free_port, rinha
 
 needs_java = pytest.mark.skipif(
@@ -84,7 +85,7 @@ def test_what_compose_yaml_says_is_no_option_beside_compose(option: str, tmp_pat
 
 def test_the_parts_of_a_budget_add_up_to_it() -> None:
     for instances in (1, 2, 3):
-        limits = divide(1.5, 3 << 30, instances).values()
+        limits = divide_budget(1.5, 3 << 30, instances).values()
         assert sum(limit.cpus for limit in limits) == pytest.approx(1.5)
         assert (3 << 30) - 10 < sum(limit.memory for limit in limits) <= 3 << 30
 
@@ -97,4 +98,4 @@ def test_without_permission_limits_are_refused_in_plain_words(monkeypatch: pytes
     monkeypatch.setattr(limits, "ROOT", tmp_path)
 
     with pytest.raises(limits.OperatorError, match="run as root, or use compose"):
-        ControlGroups(1).make(divide(1.5, 3 << 30, 2))
+        ControlGroups(1).make(divide_budget(1.5, 3 << 30, 2))

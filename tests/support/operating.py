@@ -49,12 +49,12 @@ def findings(stack: RunningStack, *options: str) -> dict[str, dict[str, object]]
     """Return what ./rinha doctor finds, by name."""
     said = stack.rinha("doctor", "--json", *options)
     found = {finding["name"]: finding for finding in json.loads(said.stdout)}
-    assert said.returncode == (0 if all(finding["well"] for finding in found.values()) else 1), said.stderr
+    assert said.returncode == (0 if all(finding["ok"] for finding in found.values()) else 1), said.stderr
     return found
 
 
 def what_is_wrong(stack: RunningStack, *options: str) -> list[str]:
-    return [name for name, finding in findings(stack, *options).items() if not finding["well"]]
+    return [name for name, finding in findings(stack, *options).items() if not finding["ok"]]
 
 
 def commit_after_a_sync_and_kill(stack: RunningStack, person: Person, **columns: int) -> None:

@@ -141,7 +141,7 @@ def test_resources_are_cpu_seconds_and_peaks_of_each_part_and_all():
 
 
 def test_usage_begins_with_the_run():
-    moments, cpus, memory = statistics.usage(USED, START)
+    moments, cpus, memory = statistics.resource_timeline(USED, START)
     assert moments == [0, 1, 2, 3]
     assert cpus == {"mysql": [0.5] * 4, "api1": [0.25] * 4}
     assert memory["mysql"] == [500, 501, 502, 503]
