@@ -96,7 +96,7 @@ class Database:
         self.select_timeout_ms = _select_timeout_ms(config)
         self._timeout = config.db_timeout
         self._connector = _Connector(config, name or secrets.token_hex(16))
-        # PERF: DBUtils' cursor costs 3.7 us a statement (quartiles 0.1 and 12.2; the statement itself 46.5 us of CPU).
+        # PERF: for a creation and a read by id DBUtils' cursors cost 33 us of CPU (quartiles 2 and 41) of 511 us.
         self._pool = PersistentDB(
             self._connector.connect,
             failures=pymysql.MySQLError,
