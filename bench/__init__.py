@@ -1,1 +1,1 @@
-"""The contest's load: its people, its run by Gatling, its audit and its report; and measurements of single parts."""
+"""The contest's load: its people, its run by Gatling, its audit and its report; and measurements of components."""

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from ops.console import Progress
 from ops.errors import OperatorError
+from ops.stack.budget import divide_budget
 from ops.stack.data_directory import DataDirectory
 from ops.stack.mysql import MySQLServer
-from ops.system.cgroups import Consumption, ControlGroups, Limit, divide
+from ops.system.cgroups import Consumption, ControlGroups, Limit
 from ops.system.processes import usage
 
 INSTANCES = 2
@@ -66,7 +67,7 @@ def host_stack(
             if up.poll() is not None:
                 raise OperatorError(f"the stack does not start:\n{log.read_text()}")
             time.sleep(0.05)
-        yield HostStack(directory, workers, divide(budget[0], budget[1] << 20, INSTANCES) if budget else {})
+        yield HostStack(directory, workers, divide_budget(budget[0], budget[1] << 20, INSTANCES) if budget else {})
     finally:
         up.terminate()
         up.wait()

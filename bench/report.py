@@ -1,4 +1,4 @@
-"""The report of a load: a table for the terminal, an HTML page, one line of JSON."""
+"""Reports a load: as text for the terminal, as an HTML page, and as one line of JSON."""
 
 import json
 from collections.abc import Sequence
@@ -6,12 +6,16 @@ from dataclasses import asdict, dataclass, field
 from html import escape
 
 from bench.charts import chart
-from bench.statistics import ALL, PERCENTILES, Run, Samples, resources, summarise, timeline, usage
+from bench.statistics import ALL, PERCENTILES, Run, Samples, resource_timeline, resources, summarise, timeline
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the log cannot know; `audit` says what was compared, `limits` may hold CPU and MB."""
+    """The facts about a load that are not in Gatling's log.
+
+    `maximum` is how many rows a correct service stores. `audit` is a sentence with the audit's result. `limits` may
+    have "CPU" and "MB", which all components together may use.
+    """
 
     rows: int
     maximum: int
@@ -26,12 +30,12 @@ class Facts:
 
     @property
     def passed(self) -> bool:
-        """Tell whether everybody who could be stored was stored, and the audit agrees."""
+        """Whether all valid people were stored, and the audit found no difference."""
         return self.rows == self.maximum and self.audit_passed
 
 
 def json_line(run: Run, samples: Samples, facts: Facts) -> str:
-    """Return every fact and figure as one line of JSON."""
+    """Return the report as one line of JSON, with all facts and figures."""
     figures = {"passed": facts.passed, "start": run.start, "seconds": run.seconds, "gatling": run.gatling}
     summaries = {kind: asdict(summary) for kind, summary in summarise(run.requests).items()}
     tables = {"requests": summaries, "resources": resources(samples)}
@@ -39,7 +43,7 @@ def json_line(run: Run, samples: Samples, facts: Facts) -> str:
 
 
 def text(run: Run, samples: Samples, facts: Facts) -> str:
-    """Return the report for a terminal."""
+    """Return the report as text for a terminal."""
     lines = [_headline(facts), f"audit: {facts.audit}"]
     for rows in _tables(run, samples):
         first, *rest = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -55,13 +59,13 @@ def _headline(facts: Facts) -> str:
 
 
 def _tables(run: Run, samples: Samples) -> list[list[list[str]]]:
-    """Return the tables of requests, of components if sampled, of errors if any, each with a heading."""
-    requests = [["request", "count", "OK", "KO", *(f"p{p}" for p in PERCENTILES), "max ms"]]
+    """Return the tables that have rows, of requests, components and errors; the first row of each is its heading."""
+    requests = [["request", "count", "OK", "KO", *(f"p{percent}" for percent in PERCENTILES), "max ms"]]
     components, errors = [["component", "CPU s", "peak MB"]], [["error", "count"]]
-    for kind, s in summarise(run.requests).items():
-        times = [f"{ms:,}" for ms in s.latency.values()] or ["-"] * (len(PERCENTILES) + 1)
-        requests.append([kind, f"{s.count:,}", f"{s.ok:,}", f"{s.ko:,}", *times])
-        errors += [[f"{kind}: {why}", f"{n:,}"] for why, n in s.errors.items() if kind != ALL]
+    for kind, summary in summarise(run.requests).items():
+        times = [f"{ms:,}" for ms in summary.latency.values()] or ["-"] * (len(PERCENTILES) + 1)
+        requests.append([kind, f"{summary.count:,}", f"{summary.ok:,}", f"{summary.ko:,}", *times])
+        errors += [[f"{kind}: {message}", f"{count:,}"] for message, count in summary.errors.items() if kind != ALL]
     for component, used in resources(samples).items() if samples else []:
         components.append([component, f"{used['cpu_s']:.1f}", f"{used['peak_mb']:,.0f}"])
     return [table for table in (requests, components, errors) if len(table) > 1]
@@ -70,17 +74,23 @@ def _tables(run: Run, samples: Samples) -> list[list[list[str]]]:
 def _labels(run: Run, facts: Facts) -> list[str]:
     limits = [f"{value:,g} {name}" for name, value in facts.limits.items()]
     versions = [f"{name} {version}" for name, version in {**facts.versions, "Gatling": run.gatling}.items()]
-    known = {"machine": facts.machine, "limits": ", ".join(limits) or "none", "versions": ", ".join(versions)}
-    known |= {"commit": facts.commit, "seed": str(facts.seed), "duration": f"{run.seconds:.0f} s"}
-    return [f"{name}: {value}" for name, value in (known | facts.settings).items()]
+    labels = {
+        "machine": facts.machine,
+        "limits": ", ".join(limits) or "none",
+        "versions": ", ".join(versions),
+        "commit": facts.commit,
+        "seed": str(facts.seed),
+        "duration": f"{run.seconds:.0f} s",
+    }
+    return [f"{name}: {value}" for name, value in (labels | facts.settings).items()]
 
 
 def html(run: Run, samples: Samples, facts: Facts) -> str:
-    """Return the report as one page that needs nothing else: no script, no font, no image."""
+    """Return the report as one HTML page, which loads no script, font or image."""
     seconds, rates, latency, failed = timeline(run)
     charts = chart("Answers per second", seconds, rates)
     charts += chart("Latency of the OK answers in ms, logarithmic", seconds, latency, log=True)
-    moments, cpus, memory = usage(samples, run.start)
+    moments, cpus, memory = resource_timeline(samples, run.start)
     if moments:
         charts += chart("CPUs in use", moments, cpus, stack=True, limit=facts.limits.get("CPU", 0))
         charts += chart("Memory in MB", moments, memory, stack=True, limit=facts.limits.get("MB", 0))

@@ -13,18 +13,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.audit import Audit, Auditor
-from bench.people import maximum, payloads, write
+from bench.people import DIALECTS, maximum, payloads, write
 from bench.report import Facts, html, json_line, text
 from bench.stack import Stack, StartStack
 from bench.statistics import Run, Samples, parse, summarise
 from ops import ROOT
 from ops.console import Progress, show_progress
 from ops.errors import OperatorError
-from service.person import ENGLISH, OFFICIAL
 
 PROJECT = ROOT / "bench/gatling"
 PEOPLE, TERMS = 100_000, 5_000  # as in the contest's files
-DIALECTS = {"official": OFFICIAL, "english": ENGLISH}
 
 
 class LoadPlan(NamedTuple):

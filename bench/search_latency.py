@@ -1,9 +1,10 @@
-"""Times searches over a fixed mix of terms on people of `./rinha seed`, next to the plain scan, and prints a table.
+"""Prints how long searches for a fixed mix of terms take in a running stack, compared with table scans.
 
+    ./rinha seed 1000000
     PYTHONPATH=. .venv/bin/python -m bench.search_latency .rinha/9999
 
-The first pass after a start of MySQL is the cold one. Times are of the store, in milliseconds: HTTP is not in them.
-Meanwhile people are created, as many a second as asked for. They stay.
+Times are of the store in milliseconds, without HTTP. The first pass after a start of MySQL reads from disk. While the
+searches run, another process creates people at a fixed rate. These people stay in the stack.
 """
 
 import argparse
@@ -12,11 +13,12 @@ import multiprocessing
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
+from bench.statistics import percentile
 from ops.stack.data_directory import DataDirectory
 from ops.stack.mysql import connect_as_root
 from service.config import Config
@@ -41,67 +43,87 @@ MIX = {
         "kDmPFKfqOX", "hFrO", "WnE", "RdJ", "oLFVQEnOBFAl xYz", "Tga", "wbq", "dJ", "gKw HbZ", "QpLmTrSvXyZaBcDe",
     ],
 }  # fmt: skip
+TERMS = [(kind, term) for kind, terms in MIX.items() for term in terms]
+SLOWEST = 6  # terms to print
+INSERTS = 2000
+
+
+class _Search(NamedTuple):
+    """A search for a term of a kind: its time in milliseconds, and whether it was answered."""
+
+    kind: str
+    term: str
+    milliseconds: float
+    answered: bool
 
 
 def main() -> None:
     """Print the table for the database of a data directory."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("directory", type=Path, help="the data directory of a running stack")
-    parser.add_argument("--passes", type=int, default=3)
-    parser.add_argument("--beside", type=int, default=50, metavar="N", help="create N people a second meanwhile")
-    parser.add_argument("--clients", type=int, default=0, metavar="N", help="then search with N processes at once")
-    parser.add_argument("--scan-every", type=int, default=1, metavar="N", help="compare each Nth term with a scan")
+    parser = argparse.ArgumentParser(prog="python -m bench.search_latency", description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("directory", type=Path, help="the data directory of a running stack")
+    add("--passes", type=int, default=3, metavar="N", help="search for each term N times, at least 2 (default: 3)")
+    add("--beside", type=int, default=50, metavar="N", help="create N people a second meanwhile (default: %(default)s)")
+    add("--clients", type=int, default=0, metavar="N", help="then search with N processes at once (default: none)")
+    add("--scan-every", type=int, default=1, metavar="N", help="compare each Nth term with a table scan (default: 1)")
     arguments = parser.parse_args()
     config = DataDirectory(arguments.directory).config()
     store = PeopleStore(config)
-    terms = [(kind, term) for kind, some in MIX.items() for term in some]
-    stopped: set[str] = set()
-
-    def search(term: str) -> None:
-        try:
-            store.search(term)
-        except Unavailable:
-            stopped.add(term)
-
-    with creating(config, arguments.beside):
-        sample = timed(search, "a sample is taken with the first search")
-        times = [[timed(search, term) for _, term in terms] for _ in range(arguments.passes)]
-        crowd = at_once(config, arguments.clients, arguments.passes) if arguments.clients else []
-    print(f"first search, with the sample: {sample:.0f} ms; beside {arguments.beside} creations a second")
-    show("first pass", times[0])
-    show("later passes", [one for some in times[1:] for one in some])
-    for kind in MIX:
-        show(f"  {kind}", [some[n] for some in times[1:] for n, (its, _) in enumerate(terms) if its == kind])
-    worst = sorted(((some[n], term) for some in times[1:] for n, (_, term) in enumerate(terms)), reverse=True)
-    print("slowest:", ", ".join(f"{term} {one:.0f}" for one, term in worst[:6]), "stopped:", sorted(stopped) or "none")
-
-    if crowd:
-        refused = sum(one is None for one in crowd)
-        show(f"{arguments.clients} at once", [one for one in crowd if one is not None])
-        print(f"stopped: {refused} of {len(crowd)}")
-
-    root = connect_as_root(Path(config.db_socket), database="rinha").cursor()
-    some = terms[:: arguments.scan_every]
-    scans = [timed(lambda t: root.execute(SCAN.format(hint=""), (f"%{t}%",)), term) for _, term in some]
-    ours = [statistics.mean(times[p][terms.index(one)] for p in range(1, arguments.passes)) for one in some]
+    parallel: list[_Search] = []
+    with _creating(config, arguments.beside):
+        first = _search(store, "", "the first search of a store takes the sample")
+        passes = [[_search(store, *one) for one in TERMS] for _ in range(arguments.passes)]
+        if arguments.clients:
+            parallel = _search_at_once(config, arguments.clients, arguments.passes)
     print(
-        f"plain scan of {len(some)} terms: mean {statistics.mean(scans):.1f}, ours {statistics.mean(ours):.2f}, "
-        f"ratio {statistics.mean(scans) / statistics.mean(ours):.0f}"
+        f"first search, with the sample: {first.milliseconds:.0f} ms; {arguments.beside} creations a second meanwhile"
     )
-    counts = [timed(lambda _: store.count(), "") for _ in range(3)]
+    _print_passes(passes)
+    if parallel:
+        _print_times(f"{arguments.clients} at once", [one.milliseconds for one in parallel if one.answered])
+        print(f"stopped: {sum(not one.answered for one in parallel)} of {len(parallel)}")
+    _print_scans(config, passes[1:], arguments.scan_every)
+    counts = [_timed(store.count) for _ in range(3)]
     print(f"{store.count()} people, counted in {min(counts):.1f} to {max(counts):.1f} ms")
-    show("insert", [timed(lambda _: create(store), "") for _ in range(2000)])
+    _print_times("insert", [_timed(lambda: _create(store)) for _ in range(INSERTS)])
 
 
-def create(store: PeopleStore) -> None:
-    """Store a person."""
+def _print_passes(passes: Sequence[Sequence[_Search]]) -> None:
+    later = list(itertools.chain(*passes[1:]))
+    _print_times("first pass", [one.milliseconds for one in passes[0]])
+    _print_times("later passes", [one.milliseconds for one in later])
+    for kind in MIX:
+        _print_times(f"  {kind}", [one.milliseconds for one in later if one.kind == kind])
+    slowest = sorted(later, key=lambda one: one.milliseconds, reverse=True)[:SLOWEST]
+    stopped = sorted({one.term for one in itertools.chain(*passes) if not one.answered})
+    print("slowest:", ", ".join(f"{one.term} {one.milliseconds:.0f}" for one in slowest))
+    print("stopped:", ", ".join(stopped) or "none")
+
+
+def _print_scans(config: Config, passes: Sequence[Sequence[_Search]], every: int) -> None:
+    """Compare the searches for each `every`-th term with a scan of the table, which stops at the 50th match."""
+    with connect_as_root(Path(config.db_socket), database="rinha") as connection:
+        cursor = connection.cursor()
+
+        def scan(term: str) -> float:
+            return _timed(lambda: cursor.execute(SCAN.format(hint=""), (f"%{term}%",)))
+
+        scans = statistics.mean(scan(term) for _, term in TERMS[::every])
+    searches = statistics.mean(one.milliseconds for searches in passes for one in searches[::every])
+    print(
+        f"{len(TERMS[::every])} terms: a scan takes {scans:.1f} ms on average, a search {searches:.2f} ms, "
+        f"ratio {scans / searches:.0f}"
+    )
+
+
+def _create(store: PeopleStore) -> None:
     store.add(Person(new_id(), new_id().hex(), "Ana Zulmira", "2000-01-01", ["Go", "SQL"]))
 
 
 @contextmanager
-def creating(config: Config, rate: int) -> Iterator[None]:
-    """Create `rate` people a second, in a process of its own."""
-    creator = multiprocessing.Process(target=create_steadily, args=(config, rate), daemon=True)
+def _creating(config: Config, rate: int) -> Iterator[None]:
+    """Create `rate` people a second in another process until the end of the context."""
+    creator = multiprocessing.Process(target=_create_steadily, args=(config, rate), daemon=True)
     if rate:
         creator.start()
     try:
@@ -112,49 +134,53 @@ def creating(config: Config, rate: int) -> Iterator[None]:
             creator.join()
 
 
-def create_steadily(config: Config, rate: int) -> None:
-    """Create `rate` people a second for ever."""
+def _create_steadily(config: Config, rate: int) -> None:
     store = PeopleStore(config)
     started = time.monotonic()
     for number in itertools.count(1):
-        create(store)
+        _create(store)
         time.sleep(max(0.0, started + number / rate - time.monotonic()))
 
 
-def at_once(config: Config, clients: int, passes: int) -> list[float | None]:
-    """Return the times of all terms, in another order for each of the clients; None for one that was stopped."""
+def _search_at_once(config: Config, clients: int, passes: int) -> list[_Search]:
+    """Search for all terms with several processes at once, each in a random order."""
     with multiprocessing.Pool(clients) as pool:
-        return [one for some in pool.starmap(search_all, [(config, n, passes) for n in range(clients)]) for one in some]
+        results = pool.starmap(_search_all, [(config, seed, passes) for seed in range(clients)])
+    return list(itertools.chain(*results))
 
 
-def search_all(config: Config, seed: int, passes: int) -> list[float | None]:
-    """Return the milliseconds of each search in an order of its own; None for one that was stopped."""
+def _search_all(config: Config, seed: int, passes: int) -> list[_Search]:
     store = PeopleStore(config)
-    terms = [term for some in MIX.values() for term in some] * passes
-    times: list[float | None] = []
-    for term in random.Random(seed).sample(terms, len(terms)):
-        started = time.perf_counter()
-        try:
-            store.search(term)
-            times.append((time.perf_counter() - started) * 1000)
-        except Unavailable:
-            times.append(None)
-    return times
+    terms = TERMS * passes
+    return [_search(store, *one) for one in random.Random(seed).sample(terms, len(terms))]
 
 
-def timed(ask: Callable[[Any], object], what: str) -> float:
+def _search(store: PeopleStore, kind: str, term: str) -> _Search:
+    answered = True
+    started = time.perf_counter()
+    try:
+        store.search(term)
+    except Unavailable:
+        answered = False
+    return _Search(kind, term, (time.perf_counter() - started) * 1000, answered)
+
+
+def _timed(action: Callable[[], object]) -> float:
     """Return the milliseconds that a call takes."""
     started = time.perf_counter()
-    ask(what)
+    action()
     return (time.perf_counter() - started) * 1000
 
 
-def show(what: str, times: list[float]) -> None:
-    """Print count, mean, percentiles and maximum of times."""
+def _print_times(name: str, times: Sequence[float]) -> None:
+    """Print count, mean, percentiles and maximum of times in milliseconds."""
     ordered = sorted(times)
-    p50, p95, p99 = (ordered[min(int(len(ordered) * share), len(ordered) - 1)] for share in (0.5, 0.95, 0.99))
-    print(f"{what:<16} n {len(times):>5}  mean {statistics.mean(times):8.2f}  p50 {p50:7.2f}  p95 {p95:8.2f}  "
-          f"p99 {p99:8.2f}  max {ordered[-1]:8.2f}", flush=True)  # fmt: skip
+    p50, p95, p99 = (percentile(ordered, percent) for percent in (50, 95, 99))
+    print(
+        f"{name:<16} n {len(times):>5}  mean {statistics.mean(times):8.2f}  p50 {p50:7.2f}  p95 {p95:8.2f}  "
+        f"p99 {p99:8.2f}  max {ordered[-1]:8.2f}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

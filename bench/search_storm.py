@@ -1,19 +1,19 @@
-"""Searches as fast as a running stack answers them, beside creations, and prints what became of both and of MySQL.
+"""Prints how a running stack answers searches at full speed beside creations, and what MySQL needs meanwhile.
 
     PYTHONPATH=. .venv/bin/python -m bench.search_storm 9999                          # the mix, then a few bad terms
     PYTHONPATH=. .venv/bin/python -m bench.search_storm 9999 --seconds 300 --terms 'joão da silva'
     PYTHONPATH=. .venv/bin/python -m bench.search_storm 9999 --large                  # people of 16 KB
 
-Times are the clients', through nginx, in milliseconds. The people whom it creates stay.
+Times are those of the clients, through nginx, in milliseconds. The people that it creates stay in the stack.
 """
 
 import argparse
+import itertools
 import json
 import random
 import string
 import threading
 import time
-import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,37 +24,53 @@ from typing import NamedTuple
 import pymysql
 
 from bench.search_latency import MIX
-from bench.wire import ask
+from bench.statistics import percentile
+from bench.wire import send
+from ops.client import search_path
 from ops.stack.data_directory import DataDirectory
 from ops.stack.mysql import connect_as_root
+from service.person import OFFICIAL
 
 BAD_TERMS = ["joão da silva", "maria aparecida", "maria da silva souza", "react node", "ny", "t++"]
+WATCH_INTERVAL = 0.1  # seconds
+
+
+def person(nickname: str) -> bytes:
+    """Return the body that creates a person."""
+    return json.dumps(
+        {"apelido": nickname, "nome": "Ana Zulmira", "nascimento": "2000-01-01", "stack": ["Go", "SQL"]}
+    ).encode()
+
+
+def large_person(nickname: str) -> bytes:
+    """Return a body of nearly 16 KB that creates a person, with thousands of distinct n-grams."""
+    skills = ["".join(random.choices(string.ascii_lowercase + string.digits, k=32)) for _ in range(450)]
+    return json.dumps({"apelido": nickname, "nome": "Ana", "nascimento": "2000-01-01", "stack": skills}).encode()
 
 
 @dataclass
 class Requests:
-    """What became of some requests: how many had each status, and the seconds each took."""
+    """The results of requests: how many had each status, and the seconds that each took."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
 
     def send(self, address: str, method: str, path: str, body: bytes = b"") -> int:
-        """Send a request; return its status."""
+        """Send a request and record the result; return the status."""
         started = time.monotonic()
-        status = ask(address, method, path, body).status
+        status = send(address, method, path, body).status
         self.seconds.append(time.monotonic() - started)
         self.statuses[status] += 1
         return status
 
-    def percentile(self, share: float) -> float:
-        """Return a percentile of the times, in milliseconds."""
-        ordered = sorted(self.seconds)
-        return ordered[min(int(len(ordered) * share), len(ordered) - 1)] * 1000 if ordered else 0.0
+    def percentile(self, percent: float) -> float:
+        """Return a percentile of the times, in milliseconds; 0 without requests."""
+        return percentile(sorted(self.seconds), percent) * 1000 if self.seconds else 0.0
 
 
 @dataclass
 class Watched:
-    """What MySQL had at most: statements of the service at once, megabytes; and how often it was started."""
+    """The peaks of MySQL: statements at once and MB of memory; and how often the server was restarted."""
 
     statements: int = 0
     memory: int = 0
@@ -62,7 +78,7 @@ class Watched:
 
 
 class Outcome(NamedTuple):
-    """What became of the searches and creations of some seconds, who was stored, and what MySQL had."""
+    """The results of a load of some seconds; `stored` are the nicknames of the people created."""
 
     seconds: float
     searches: Requests
@@ -71,7 +87,35 @@ class Outcome(NamedTuple):
     watched: Watched
 
 
-def play(  # noqa: PLR0913 - a load has so many sides
+class _Load:
+    """Searches and creations at an address, by any number of threads, until the end of the load."""
+
+    def __init__(self, address: str, seconds: float) -> None:
+        self.searches, self.creations = Requests(), Requests()
+        self.stored: list[str] = []
+        self._address = address
+        self._end = time.monotonic() + seconds
+
+    def search(self, seed: int, terms: Sequence[str]) -> None:
+        """Search for random terms, one after the other."""
+        rng = random.Random(seed)
+        while time.monotonic() < self._end:
+            self.searches.send(self._address, "GET", search_path(rng.choice(terms)))
+
+    def create(self, writer: int, rate: float, body: Callable[[str], bytes]) -> None:
+        """Create people at `rate` a second, or one after the other if `rate` is 0."""
+        started = time.monotonic()
+        for number in itertools.count():
+            if rate:
+                time.sleep(max(0.0, started + number / rate - time.monotonic()))
+            if time.monotonic() >= self._end:
+                return
+            nickname = f"{writer}{number}{random.getrandbits(64):x}"
+            if self.creations.send(self._address, "POST", OFFICIAL.people, body(nickname)) == 201:
+                self.stored.append(nickname)
+
+
+def play(  # noqa: PLR0913 - the dimensions of a load
     directory: DataDirectory,
     port: int,
     seconds: float,
@@ -80,82 +124,52 @@ def play(  # noqa: PLR0913 - a load has so many sides
     clients: int,
     writers: int,
     rate: float = 0,
-    body: Callable[[str], bytes] | None = None,
+    body: Callable[[str], bytes] = person,
 ) -> Outcome:
-    """Search and create at once; the creations have a `rate` a second together, or come one after the other."""
-    searches, creations = Requests(), Requests()
-    stored: list[str] = []
-    address = f"127.0.0.1:{port}"
-    end = time.monotonic() + seconds
+    """Search with `clients` threads and create people with `writers` threads at the same time.
 
-    def search(seed: int) -> None:
-        choose = random.Random(seed)
-        while time.monotonic() < end:
-            searches.send(address, "GET", "/pessoas?t=" + urllib.parse.quote(choose.choice(terms)))
-
-    def create(number: int) -> None:
-        started = time.monotonic()
-        for count in range(1 << 30):
-            if rate:
-                time.sleep(max(0.0, started + count * writers / rate - time.monotonic()))
-            if time.monotonic() >= end:
-                return
-            nickname = f"{number}{count}{random.getrandbits(64):x}"
-            if creations.send(address, "POST", "/pessoas", (body or person)(nickname)) == 201:
-                stored.append(nickname)
-
-    threads = [threading.Thread(target=search, args=(seed,)) for seed in range(clients)]
-    threads += [threading.Thread(target=create, args=(number,)) for number in range(writers)]
-    with watching(directory) as watched:
+    The writers create `rate` people a second together, or as many as they can if `rate` is 0.
+    """
+    load = _Load(f"127.0.0.1:{port}", seconds)
+    threads = [threading.Thread(target=load.search, args=(seed, terms)) for seed in range(clients)]
+    threads += [threading.Thread(target=load.create, args=(n, rate / writers, body)) for n in range(writers)]
+    with _watching(directory) as watched:
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    return Outcome(seconds, searches, creations, stored, watched)
-
-
-def person(nickname: str) -> bytes:
-    """Return the body of a creation."""
-    return json.dumps(
-        {"apelido": nickname, "nome": "Ana Zulmira", "nascimento": "2000-01-01", "stack": ["Go", "SQL"]}
-    ).encode()
-
-
-def large_person(nickname: str) -> bytes:
-    """Return a person of nearly 16 KB, with thousands of distinct trigrams."""
-    skills = ["".join(random.choices(string.ascii_lowercase + string.digits, k=32)) for _ in range(450)]
-    return json.dumps({"apelido": nickname, "nome": "Ana", "nascimento": "2000-01-01", "stack": skills}).encode()
+    return Outcome(seconds, load.searches, load.creations, load.stored, watched)
 
 
 @contextmanager
-def watching(directory: DataDirectory) -> Iterator[Watched]:
-    """Look at MySQL ten times a second."""
-    watched, over = Watched(), threading.Event()
+def _watching(directory: DataDirectory) -> Iterator[Watched]:
+    """Watch MySQL until the end of the context."""
+    watched, ended = Watched(), threading.Event()
 
     def watch() -> None:
-        process = 0
-        while not over.wait(0.1):
+        pid = 0
+        while not ended.wait(WATCH_INTERVAL):
             try:
-                now = directory.running().components["mysql"].pid
-                watched.starts += now != process != 0
-                process = now
-                status = Path(f"/proc/{now}/status").read_text()
+                current = directory.running().components["mysql"].pid
+                watched.starts += current != pid != 0
+                pid = current
+                status = Path(f"/proc/{pid}/status").read_text()
                 watched.memory = max(watched.memory, int(status.split("VmRSS:")[1].split()[0]) >> 10)
                 watched.statements = max(watched.statements, statements(directory))
-            except (OSError, IndexError, pymysql.MySQLError):
-                continue  # it is being started again
+            except (OSError, IndexError, KeyError, pymysql.MySQLError):
+                continue  # MySQL is being restarted
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
         yield watched
     finally:
-        over.set()
+        ended.set()
         watcher.join()
 
 
 def statements(directory: DataDirectory) -> int:
-    """Return how many statements MySQL is at, whoever's: while a trigger runs, they are its definer's."""
+    """Return how many statements MySQL executes now, of all users: a trigger runs as the user that defined it."""
     with connect_as_root(directory.mysql_socket) as connection:
         cursor = connection.cursor()
         cursor.execute(
@@ -164,29 +178,30 @@ def statements(directory: DataDirectory) -> int:
         return int(cursor.fetchall()[0][0])
 
 
-def line(what: str, outcome: Outcome) -> str:
+def line(name: str, outcome: Outcome) -> str:
     """Return an outcome as a line of the table."""
     searches, creations, watched = outcome.searches, outcome.creations, outcome.watched
     return (
-        f"{what:<34} {len(searches.seconds) / outcome.seconds:8.1f}/s  p50 {searches.percentile(0.5):7.1f}  "
-        f"p99 {searches.percentile(0.99):7.1f}  max {searches.percentile(1):7.1f}  {dict(searches.statuses)}  "
-        f"| created {len(creations.seconds):5}  p99 {creations.percentile(0.99):7.1f}  {dict(creations.statuses)}  "
+        f"{name:<34} {len(searches.seconds) / outcome.seconds:8.1f}/s  p50 {searches.percentile(50):7.1f}  "
+        f"p99 {searches.percentile(99):7.1f}  max {searches.percentile(100):7.1f}  {dict(searches.statuses)}  "
+        f"| created {len(creations.seconds):5}  p99 {creations.percentile(99):7.1f}  {dict(creations.statuses)}  "
         f"| MySQL: {watched.statements} statements, {watched.memory} MB, {watched.starts} restarts"
     )
 
 
 def main() -> None:
     """Print a line for each load."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("port", type=int, help="of the running stack")
-    parser.add_argument("--data", type=Path, help="its data directory (default: .rinha/PORT)")
-    parser.add_argument("--seconds", type=float, default=20, help="of each load (default: 20)")
-    parser.add_argument("--terms", nargs="*", default=BAD_TERMS, help="each searched for by eight clients")
-    parser.add_argument("--large", action="store_true", help="create people of 16 KB")
+    parser = argparse.ArgumentParser(prog="python -m bench.search_storm", description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("port", type=int, help="the port of a running stack")
+    add("--data", type=Path, metavar="DIR", help="the data directory of the stack (default: .rinha/PORT)")
+    add("--seconds", type=float, default=20, metavar="N", help="the duration of each load (default: %(default)s)")
+    add("--terms", nargs="*", default=BAD_TERMS, metavar="TERM", help="terms that 8 clients search for, one by one")
+    add("--large", action="store_true", help="create people of nearly 16 KB")
     arguments = parser.parse_args()
     directory = DataDirectory.chosen(arguments.data, arguments.port)
     body = large_person if arguments.large else person
-    mix = [term for some in MIX.values() for term in some]
+    mix = [term for terms in MIX.values() for term in terms]
     for clients in (1, 8, 64):
         outcome = play(
             directory, arguments.port, arguments.seconds, mix, clients=clients, writers=8, rate=100, body=body

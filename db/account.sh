@@ -1,7 +1,7 @@
 #!/bin/sh
-# Creates the service's account; the mysql image runs this once, after schema.sql.
+# Creates the service's account. The entrypoint of the mysql image runs this script once, after schema.sql.
 set -eu
-# The shell itself writes the password down: as an argument, everybody on the host could read it.
+# printf is a builtin of the shell. As an argument of a program, the password would be visible to all users of the host.
 {
   printf "SET @password = '%s';\n" "$(cat "$DB_PASSWORD_FILE")"
   cat /db/account.sql

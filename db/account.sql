@@ -1,5 +1,5 @@
--- The service's account: it may read and add people, read how many there are, and nothing else.
--- Whoever runs this file sets @password first. CREATE USER takes no variable, so the statements are prepared.
+-- Creates the service's account, which may read and insert people and read the count, and nothing else.
+-- The variable @password must be set. CREATE USER accepts no variable, so its statement is prepared from a text.
 SET @create = CONCAT('CREATE USER IF NOT EXISTS ''rinha''@''%'' IDENTIFIED BY ', QUOTE(@password));
 SET @alter = CONCAT('ALTER USER ''rinha''@''%'' IDENTIFIED BY ', QUOTE(@password));
 PREPARE create_account FROM @create;

@@ -1,29 +1,32 @@
 #!/bin/bash
-# Keeps a reserve of disk beside MySQL: bash reserve.sh DATA MARK MYSQL [OPTION…], where DATA is a folder on its disk, MARK
-# a file that remembers, and MYSQL the mysql client as root. With little left, nobody is stored; once there is room again,
-# the table is made anew: a write of InnoDB's full-text cache that fails is taken for done by the next one, and search
-# would never again find the people in it. Looks once a second, for ever.
+# Keeps a reserve of free disk space for MySQL: bash reserve.sh DATA MARK MYSQL [OPTION…]
+#   DATA    a directory on MySQL's disk
+#   MARK    a file that exists while the full-text index may lack rows
+#   MYSQL…  the command line of the mysql client, as root
+# If a sync of InnoDB's full-text cache fails on a full disk, the next sync counts the failed one as done, and the index
+# lacks its rows for ever. Therefore MySQL becomes read-only while less than the reserve is free. Once there is room
+# again, the table is rebuilt and MySQL accepts writes. The script checks once a second until it is killed.
 set -u
 data=$1 mark=$2 mysql=("${@:3}")
-reserve=$((256 << 20)) # bytes: the full-text cache, written out, is a third of it
+reserve=$((256 << 20)) # bytes: three times what a sync of the full cache writes
 suspect=
 [ -e "$mark" ] && suspect=yes
 
-as_root() { # seconds (0: as long as it takes), statements
+as_root() { # TIMEOUT in seconds or 0 for none, STATEMENTS
     timeout "$1" "${mysql[@]}" --execute="$2" 2> /dev/null
 }
 
 while sleep 1; do
     free=$(($(stat --file-system --format='%a * %S' "$data")))
     if ((free < reserve)); then
-        [ $suspect ] || echo "reserve: less than 256 MB are left on the disk; nobody is stored until there is more" >&2
+        [ $suspect ] || echo "reserve: less than 256 MB are left on the disk; no person is stored until $data has room" >&2
         suspect=yes
-        touch "$mark" # should this be killed
-        as_root 5 "SET GLOBAL read_only = ON" # each time, as MySQL may have been restarted
+        touch "$mark" # for the next run of this script
+        as_root 5 "SET GLOBAL read_only = ON" # every second, because a restart of MySQL ends it
     elif [ $suspect ] && ((free > reserve * 9 / 8)); then
         as_root 0 "SET GLOBAL read_only = ON; ALTER TABLE rinha.pessoas FORCE; SET GLOBAL read_only = OFF" || continue
         suspect=
         rm -f "$mark"
-        echo "reserve: there is room on the disk again, and the full-text index is whole" >&2
+        echo "reserve: there is room on the disk again; the full-text index is complete, and people are stored" >&2
     fi
 done

@@ -1,7 +1,7 @@
--- The tables. They need the settings of my.cnf: InnoDB stores ngram_token_size and innodb_ft_enable_stopword with the
--- full-text index when it creates one. Run it in the database `rinha`.
--- upgrade.sh brings the data of older releases to the same form.
-SET NAMES utf8mb4;  -- of this file
+-- Creates the tables and triggers in the current database, which is `rinha`. The server must have the settings of
+-- my.cnf. InnoDB stores two of them with a full-text index: ngram_token_size and innodb_ft_enable_stopword.
+-- upgrade.sh upgrades the tables of older releases.
+SET NAMES utf8mb4;  -- the encoding of this file
 
 CREATE TABLE IF NOT EXISTS pessoas (
   id         BINARY(16)   NOT NULL COMMENT 'UUID version 7, made by the service',
@@ -9,22 +9,24 @@ CREATE TABLE IF NOT EXISTS pessoas (
   nome       VARCHAR(100) NOT NULL,
   nascimento DATE         NOT NULL,
   stack      TEXT         NULL COMMENT 'skills joined by newline; '''' is the empty array, NULL is null',
-  -- MySQL computes the two columns below before the BEFORE trigger and again after it. NULL, which only the first
-  -- computation sees, makes the first one cheap: 20 microseconds an INSERT.
+  -- MySQL computes the generated columns below twice: before the BEFORE trigger and after it. `marca` is NULL only the
+  -- first time, so the first computation is skipped. This saves 20 microseconds an INSERT.
   marca      BIGINT UNSIGNED NULL COMMENT 'alphabet << 32 | the number of a canary row, 0 in all others; set by trigger',
-  -- The weights that the collation compares by, two bytes each: characters that are equal have the same. "\n=" follows
-  -- the last field, so that a token of three begins at every character.
+  -- The collation weights of all fields, two bytes each. Characters that compare equal have equal weights. "\n="
+  -- follows the last field, so that an n-gram of three begins at every character.
   pesos      MEDIUMBLOB
              GENERATED ALWAYS AS (IF(marca IS NULL, NULL,
                WEIGHT_STRING(CONCAT_WS('\n', apelido, nome, stack, '=') COLLATE utf8mb4_0900_ai_ci)))
              VIRTUAL INVISIBLE,
-  -- Of each weight some bits, as a letter: spaces and punctuation become letters too, so that all is one word to the
-  -- ngram parser; and tokens are compared as bytes, which costs less than under a collation.
-  -- The first people have six bits, one of 64 Cyrillic letters: fewer distinct tokens, of which InnoDB counts 450 bytes
-  -- each until it syncs its cache, at 8 MB. Which bits: of letters, digits, space and newline, only e and m become the
-  -- same, q and z, and f, k and w. All others have nine bits, one of 512 ideographs of their alphabet: of ASCII, only
-  -- ! and b become the same, and ) and h. Rows of different alphabets have no token in common.
-  -- A canary row ends with its number: three of 64 other letters, which no text has.
+  -- The search key: one code for each weight, made of some bits of the weight. Codes are letters, so the ngram parser
+  -- takes the whole key, with its spaces and punctuation, for one word. InnoDB compares the n-grams of a _bin column as
+  -- bytes, which costs less than a collation.
+  -- The first alphabet has six bits: 64 Cyrillic letters. So the first rows have fewer distinct n-grams. InnoDB counts
+  -- 450 bytes for each distinct n-gram in its cache, and syncs the cache at 8 MB. Of letters, digits, space and
+  -- newline, only these share a code: e and m; q and z; f, k and w.
+  -- Each further alphabet has nine bits: 512 ideographs. Of ASCII, only these share a code: ! and b; ) and h. Alphabets
+  -- have no code in common, so rows of different alphabets have no n-gram in common.
+  -- The search key of a canary row ends with the row's number: three codes out of 64 that no text has.
   busca      MEDIUMTEXT   COLLATE utf8mb4_0900_bin
              GENERATED ALWAYS AS (CONVERT(CONCAT(
                pesos & REPEAT(IF(marca < 1 << 32, X'006F', X'01FF'), LENGTH(pesos) / 2)
@@ -37,12 +39,12 @@ CREATE TABLE IF NOT EXISTS pessoas (
   PRIMARY KEY (id),
   UNIQUE KEY apelido (apelido),
   FULLTEXT KEY busca (busca) WITH PARSER ngram,
-  CONSTRAINT portao CHECK (marca IS NOT NULL)  -- refuses rows that did not pass the gate below
+  CONSTRAINT portao CHECK (marca IS NOT NULL)  -- refuses an INSERT without the gate below
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_0900_ai_ci COMMENT = 'schema 6';
 
--- One row, the gate: each INSERT and UPDATE locks it before InnoDB gives the row a document id, and holds it until the
--- commit. So document ids have the order of commits, without which a crash loses rows from the full-text index
--- (docs/reliability.md). The row also counts: people, and canary rows (docs/search.md).
+-- The gate: one row, which each INSERT and UPDATE locks before InnoDB gives the new row a document id, until it
+-- commits. So document ids have the order of commits; otherwise a crash could lose rows from the full-text index
+-- (docs/decisions/0001-document-ids-in-the-order-of-commits.md). The gate also counts people, canary rows and codes.
 CREATE TABLE IF NOT EXISTS contagem (
   id       TINYINT         NOT NULL DEFAULT 1 PRIMARY KEY CHECK (id = 1),
   pessoas  BIGINT          NOT NULL COMMENT 'the rows of the table pessoas',
@@ -55,7 +57,7 @@ CREATE TABLE IF NOT EXISTS contagem (
 
 INSERT IGNORE INTO contagem (pessoas) SELECT COUNT(*) FROM pessoas;
 
--- Without antes_de_inserir the table refuses INSERTs, so the trigger goes first and comes last.
+-- Without the trigger antes_de_inserir the table refuses INSERTs. So this trigger is dropped first and created last.
 DROP TRIGGER IF EXISTS antes_de_inserir;
 DROP TRIGGER IF EXISTS antes_de_mudar;
 DROP TRIGGER IF EXISTS depois_de_inserir;
@@ -65,7 +67,7 @@ DROP TRIGGER IF EXISTS depois_de_apagar;
 CREATE TRIGGER depois_de_apagar AFTER DELETE ON pessoas FOR EACH ROW
   UPDATE contagem SET pessoas = pessoas - 1, perdidos = GREATEST(perdidos, OLD.marca & 0xFFFFFFFF);
 
--- A changed row goes into the full-text index anew, as an inserted one does.
+-- InnoDB indexes a changed row again, as it indexes an inserted row.
 CREATE TRIGGER depois_de_mudar AFTER UPDATE ON pessoas FOR EACH ROW
   UPDATE contagem SET
     canarios = canarios + (NEW.marca & 0xFFFFFFFF > 0),
@@ -78,11 +80,13 @@ CREATE TRIGGER depois_de_inserir AFTER INSERT ON pessoas FOR EACH ROW
     canarios = canarios + (NEW.marca & 0xFFFFFFFF > 0),
     letras = letras + CHAR_LENGTH(NEW.busca);
 
--- Each 8,000 letters (a ten-thousandth of the full-text cache) there is a canary row. InnoDB syncs 17,000 letters and
--- more at once, so each sync has canary rows in it. Before a row is stored its letters are not known: at most as many as
--- its bytes, and four that part and end the fields. (A few characters have more letters than bytes, and few distinct ones.)
--- The first 2^23 letters, some 100,000 people, have the first alphabet; so many again the second, twice as many the
--- third, and so on, up to 2^26 letters; each 2^26 letters, some 800,000 people, have one from then on (docs/search.md).
+-- Each row gets its alphabet and, if it is a canary row, its number.
+-- Canary rows: one for each 8,000 codes, which is a ten-thousandth of the full-text cache. A sync of InnoDB moves at
+-- least 17,000 codes, so each sync has canary rows. The number of codes of the new row is not known yet. The estimate
+-- is the number of bytes of the fields, plus four for what separates and ends them. Few characters have more codes than
+-- bytes.
+-- Alphabets: the first two have 2^23 codes each, approximately 100,000 people. Each further alphabet has twice as many
+-- as the one before it, up to 2^26 codes, approximately 800,000 people (docs/decisions/0002-alphabets-by-age.md).
 CREATE TRIGGER antes_de_mudar BEFORE UPDATE ON pessoas FOR EACH ROW
   SET NEW.marca = (
     SELECT LEAST(IF(letras >> 26, 3 + (letras >> 26), CEIL(LOG2(1 + (letras >> 23)))), 40) << 32

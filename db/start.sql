@@ -1,7 +1,8 @@
--- MySQL runs this at each start, before anybody can connect (--init-file).
--- After a crash InnoDB reads the rows again that its full-text cache had held. It leaves out the first of them if a
--- search asks for them first, and leaves out none if an INSERT does (bugs.mysql.com #120564). This INSERT is rolled back.
--- It must not fail: neither before the tables are there, nor on those of an older release, nor without their triggers.
+-- MySQL executes these statements at each start, before it accepts connections (--init-file).
+-- After a crash, InnoDB fills its full-text cache again with the rows that were not in the index. If a search is the
+-- first use of the index, InnoDB leaves out the first of these rows (bugs.mysql.com #120564). If an INSERT is, it
+-- leaves out none. So an INSERT is executed here and rolled back. The statements succeed without tables, without
+-- triggers, and on the tables of older releases.
 SET @rinha = (
   SELECT CASE
     WHEN COUNT(*) = 0 THEN 'DO 0'

@@ -1,8 +1,11 @@
 #!/bin/bash
-# Brings the data of an older release to the schema of this one: bash upgrade.sh SCHEMA.SQL MYSQL [OPTION…], where the
-# latter is the mysql client as root. Copies the people into new tables in the database rinha_nova, which makes the
-# full-text index anew, then puts these in the place of the old ones. MySQL refuses changes meanwhile and answers reads.
-# May be killed at any point and run again. Exits 0 if the data has the schema, however that came.
+# Upgrades the tables of an older release to the schema of this release: bash upgrade.sh SCHEMA MYSQL [OPTION…]
+#   SCHEMA  the path of schema.sql
+#   MYSQL…  the command line of the mysql client, as root
+# 1. MySQL becomes read-only; it answers reads during the upgrade.
+# 2. The people are copied to new tables in the database rinha_nova, which builds a new full-text index.
+# 3. The new tables replace the old ones, and MySQL accepts writes again.
+# The script can be killed at any point; the next run continues. It exits 0 if the tables have the schema.
 set -euo pipefail
 schema=$1 mysql=("${@:2}")
 
@@ -20,17 +23,17 @@ ask "SET GLOBAL read_only = ON"
 
 if [ "$found" != "$wanted" ]; then
     case $found in schema\ [1-5]) ;; *)
-        echo "the database has ${found:-no schema}, which this release (${wanted}) does not know"
+        echo "the database has ${found:-no schema}, which this release (${wanted}) does not know; start that release"
         exit 1 ;;
     esac
     total=$(ask "SELECT COUNT(*) FROM rinha.pessoas")
-    # The new tables take a little more than the old ones: a column, and full-text entries of the canary rows.
+    # The new tables are a little larger: they have one column more, and the index has entries of canary rows.
     needed=$(ask "SELECT SUM(file_size) * 11 DIV 10 DIV 1048576 FROM information_schema.innodb_tablespaces WHERE name LIKE 'rinha/%'")
-    folder=$(ask "SELECT @@datadir")
-    free=$(($(stat --file-system --format='%a * %S' "$folder") >> 20))
+    directory=$(ask "SELECT @@datadir")
+    free=$(($(stat --file-system --format='%a * %S' "$directory") >> 20))
     echo "upgrading $total people from $found to $wanted: takes about $((total / 5000 / 60 + 1)) min and $needed MB of $free MB free"
     if ((copies == 0 && free < needed + 256)); then
-        echo "there is not enough room on the disk of $folder; people cannot be stored until there is"
+        echo "the disk of $directory must have $((needed + 256)) MB free for the upgrade; until then no person is stored"
         exit 1
     fi
     ask "CREATE DATABASE IF NOT EXISTS rinha_nova CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci"
@@ -41,7 +44,7 @@ if [ "$found" != "$wanted" ]; then
             INSERT INTO rinha_nova.pessoas (id, apelido, nome, nascimento, stack)
             SELECT id, apelido, nome, nascimento, stack FROM rinha.pessoas
             WHERE id > (SELECT COALESCE(MAX(id), '') FROM rinha_nova.pessoas) ORDER BY id LIMIT 2000;
-            SELECT ROW_COUNT(), pessoas FROM rinha_nova.contagem") || exit 1 # set -e does not hold in a condition
+            SELECT ROW_COUNT(), pessoas FROM rinha_nova.contagem") || exit 1 # set -e does not apply in a condition
         [ "${copied%%$'\t'*}" != 0 ]
     do
         if ((SECONDS - shown >= 5)); then
@@ -49,7 +52,7 @@ if [ "$found" != "$wanted" ]; then
             shown=$SECONDS
         fi
     done
-    # Somebody may have been stored meanwhile, if MySQL was restarted in between: then it fails.
+    # upgrade.sql fails if people were stored while they were copied: a restart of MySQL ends its read-only mode.
     sql < "$(dirname "$0")/upgrade.sql" || {
         complete=$(ask "SELECT pessoas = (SELECT COUNT(*) FROM rinha.pessoas) FROM rinha_nova.contagem")
         [ "$complete" = 0 ] || exit 1

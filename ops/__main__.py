@@ -18,7 +18,7 @@ from ops.commands import (
     status,
     test,
     up,
-)  # fmt: skip
+)
 from ops.errors import OperatorError
 
 COMMANDS = (up, down, deploy, status, sql, seed, explain, doctor, test, bench, create, get, search, count)

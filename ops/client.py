@@ -1,4 +1,4 @@
-"""A small client of the running service, for people."""
+"""A client of the running service, for the commands that print people."""
 
 import http.client
 import json
@@ -10,51 +10,61 @@ from typing import Any
 from ops.errors import OperatorError
 from service.person import OFFICIAL
 
+TIMEOUT = 30.0  # seconds
+
 
 def request(url: str, path: str, document: dict[str, Any] | None = None) -> Any:
-    """Send a GET, or a POST of `document`; return the JSON of the answer, or a number for plain text.
+    """Send a GET of `path`, or a POST of `document`; return the parsed JSON of the answer.
 
-    Raises OperatorError with the service's own words for any other answer than 2xx.
+    Plain text that is a number is JSON too. Raises OperatorError if the service answers an error, with the status and
+    the detail of the error, and if no service answers at `url`.
     """
     body = None if document is None else json.dumps(document).encode()
+    headers = {"Content-Type": "application/json"}
     try:
-        asked = urllib.request.Request(url.rstrip("/") + path, body, {"Content-Type": "application/json"})  # noqa: S310
-        with urllib.request.urlopen(asked, timeout=30) as answer:  # noqa: S310
+        http_request = urllib.request.Request(url.rstrip("/") + path, body, headers)  # noqa: S310
+        with urllib.request.urlopen(http_request, timeout=TIMEOUT) as answer:  # noqa: S310
             return json.loads(answer.read())
     except urllib.error.HTTPError as error:
-        raise OperatorError(_reason(error)) from None
+        raise OperatorError(_problem(error)) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise OperatorError(
-            f"{url} does not answer as the service does ({_line(error)}); ./rinha up starts it"
+            f"the service does not answer at {url} ({_one_line(error)}); ./rinha up starts it, "
+            "and --url names another address"
         ) from None
 
 
 def search_path(term: str) -> str:
-    """Return the path and query that search for `term`."""
+    """Return the path and query of a search for `term`."""
     return f"{OFFICIAL.people}?" + urllib.parse.urlencode({OFFICIAL.term: term})
 
 
 def person_path(identifier: str) -> str:
-    """Return the path of a person."""
+    """Return the path of the person with this id."""
     return f"{OFFICIAL.people}/" + urllib.parse.quote(identifier, safe="")
 
 
 def line(person: dict[str, Any]) -> str:
-    """Return a person as one line for people."""
-    skills = ", ".join(person["stack"] or []) or "-"
-    return f"{person['id']}  {person['apelido']}  {person['nome']}  {person['nascimento']}  {skills}"
+    """Return a person of the official dialect as one line of text."""
+    skills = ", ".join(person[OFFICIAL.skills] or []) or "-"
+    fields = ("id", OFFICIAL.nickname, OFFICIAL.name, OFFICIAL.birth_date)
+    return "  ".join([*(person[field] for field in fields), skills])
 
 
-def show(person: dict[str, Any], as_json: bool) -> None:
-    """Print a person, for people or as the service answers."""
+def print_person(person: dict[str, Any], as_json: bool) -> None:
+    """Print a person as one line of text, or as the JSON of the service."""
     print(json.dumps(person, ensure_ascii=False) if as_json else line(person))
 
 
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _one_line(error: Exception) -> str:
+    """Return the reason of an error as one line."""
+    reason = getattr(error, "reason", error)  # URLError holds the error of the connection
+    text = str(getattr(reason, "strerror", None) or reason)
+    return " ".join(text.split()) or type(error).__name__
 
 
-def _reason(error: urllib.error.HTTPError) -> str:
+def _problem(error: urllib.error.HTTPError) -> str:
+    """Return the status and the detail of an error answer, or the reason phrase if the answer has no detail."""
     try:
         return f"{error.code}: {json.loads(error.read())['detail']}"
     except (ValueError, KeyError):

@@ -1,8 +1,8 @@
-"""Realistic people, always the same: Brazilian names as frequent as they are, skills as popular as they are.
+"""Generates sample people, the same ones on every call, with realistic frequencies of names and skills.
 
-Sources: given names, Census 2010 (IBGE, Nomes no Brasil, all decades together, in thousands); family names,
-Census 2022 (IBGE, the thirty published, in thousands; the rarer ones below them with weights that follow the
-same fall); skills, Stack Overflow Developer Survey 2023 (percent of those who answered).
+Given names have the frequencies of Census 2010 (IBGE, Nomes no Brasil, all decades, in thousands). The thirty most
+frequent family names have those of Census 2022 (IBGE, in thousands); the weights of the rarer ones continue the same
+curve. Skills have the frequencies of the Stack Overflow Developer Survey 2023 (percent of the answers).
 """
 
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from itertools import accumulate
 from random import Random
 from typing import NamedTuple
 
-BLOCK = 1000  # people are made block by block, so that any block can be made without those before it
+BLOCK = 1000  # people; a block does not depend on the blocks before it
 
 
 class SamplePerson(NamedTuple):
-    """A person as the service would store one."""
+    """A person, not stored yet; `birth_date` is YYYY-MM-DD, and `skills` is None or a list."""
 
     nickname: str
     name: str
@@ -23,16 +23,16 @@ class SamplePerson(NamedTuple):
 
 
 def block(number: int) -> Iterator[SamplePerson]:
-    """Yield the `BLOCK` people of a block: the same for each call, and no nickname twice in all blocks."""
+    """Yield the `BLOCK` people of block `number`, counted from 0. No two people of all blocks have one nickname."""
     rng = Random(f"block {number}")  # noqa: S311
-    for place in range(number * BLOCK, (number + 1) * BLOCK):
+    for index in range(number * BLOCK, (number + 1) * BLOCK):
         given = rng.choices(_GIVEN.names, cum_weights=_GIVEN.weights, k=1 + (rng.random() < 0.3))
         families = rng.choices(_FAMILY.names, cum_weights=_FAMILY.weights, k=rng.choices((1, 2, 3), (25, 60, 15))[0])
         families[0] = rng.choice(("", "", "", "da ", "de ", "dos ")) + families[0]
         handle = given[0].lower() + rng.choice((".", "_", "-", "")) + families[-1].rpartition(" ")[2].lower()
         skills = rng.choices(_SKILLS.names, cum_weights=_SKILLS.weights, k=rng.randint(1, 14))
         yield SamplePerson(
-            f"{handle[:22]}{rng.choice(('', '_'))}{place}",
+            f"{handle[:22]}{rng.choice(('', '_'))}{index}",
             " ".join((*given, *families)),
             f"{rng.randint(1940, 2007)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}",
             list(dict.fromkeys(skills)) if rng.random() > 0.07 else None,
@@ -40,12 +40,14 @@ def block(number: int) -> Iterator[SamplePerson]:
 
 
 class _Weighted(NamedTuple):
+    """Names, and their cumulative weights."""
+
     names: list[str]
     weights: list[float]
 
 
 def _weighted(table: str) -> _Weighted:
-    """Read `name weight, name weight, …`."""
+    """Return the names of a table of the form `name weight, name weight, …`."""
     pairs = [entry.rsplit(maxsplit=1) for entry in table.split(",")]
     return _Weighted([name.strip() for name, _ in pairs], list(accumulate(float(weight) for _, weight in pairs)))
 

@@ -1,7 +1,8 @@
-"""What the service is made of, and whether a vulnerability of it is known: `tox -e sbom`.
+"""Writes the bill of materials of the service, and audits its packages for known vulnerabilities.
 
-Writes the bill of materials (CycloneDX) of requirements.txt and asks PyPI's vulnerability service about it. Where
-that service cannot be reached, or does not know a package, this says so and fails: not asked is not safe.
+The bill of materials (CycloneDX) lists the packages of requirements.txt. pip-audit looks them up in PyPI's
+vulnerability service. A package that could not be looked up is reported as not audited, and is not called safe.
+`tox -e sbom` runs this module.
 """
 
 import argparse
@@ -17,8 +18,8 @@ SBOM = ROOT / "sbom.cdx.json"
 REQUIREMENTS = ROOT / "requirements.txt"
 
 
-class Verdict(NamedTuple):
-    """What is known of the packages: vulnerabilities, and which of them nobody could be asked about, and why."""
+class AuditResult(NamedTuple):
+    """The known vulnerabilities, as `package: id`; the packages that were not audited; and the reason for these."""
 
     vulnerable: list[str]
     unaudited: list[str]
@@ -26,41 +27,55 @@ class Verdict(NamedTuple):
 
 
 def main() -> int:
-    """Return 0 if all was audited and nothing is known, 1 for a known vulnerability, 2 for what was not audited."""
-    parser = argparse.ArgumentParser(prog="python -m ops.sbom", description="Write the SBOM, and audit what is in it.")
-    parser.add_argument("--allow-unaudited", action="store_true", help="exit 0 where only the audit could not be made")
+    """Return 0 if no audited package has a known vulnerability, 1 if one has, 2 if a package was not audited."""
+    parser = argparse.ArgumentParser(prog="python -m ops.sbom", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--allow-unaudited", action="store_true", help="exit 0 if packages were not audited and none is vulnerable"
+    )
     allow_unaudited = parser.parse_args().allow_unaudited
-    words = ["requirements", str(REQUIREMENTS), "--output-format", "JSON", "--output-reproducible"]
-    subprocess.run([sys.executable, "-m", "cyclonedx_py", *words, "--output-file", str(SBOM)], check=True)
-    packages = [f"{one['name']} {one['version']}" for one in json.loads(SBOM.read_text())["components"]]
+    packages = _write_sbom()
     print(f"{SBOM.name}: {', '.join(packages)}")
-    words = ["--require-hashes", "--disable-pip", "--requirement", str(REQUIREMENTS), "--format", "json"]
-    audit = subprocess.run([sys.executable, "-m", "pip_audit", *words], capture_output=True, text=True)
-    vulnerable, unaudited, reason = judge(packages, audit.stdout, audit.stderr)
-    print(f"audited: {len(packages) - len(unaudited)} of {len(packages)}; vulnerabilities known: {len(vulnerable)}")
-    for line in vulnerable:
+    result = _audit(packages)
+    audited = len(packages) - len(result.unaudited)
+    print(f"audited: {audited} of {len(packages)}; vulnerabilities known: {len(result.vulnerable)}")
+    for line in result.vulnerable:
         print(f"VULNERABLE: {line}")
-    if unaudited:
-        print(f"NOT AUDITED: {', '.join(unaudited)} ({reason})")
-    return 1 if vulnerable else 2 if unaudited and not allow_unaudited else 0
+    if result.unaudited:
+        print(f"NOT AUDITED: {', '.join(result.unaudited)} ({result.reason})")
+    if result.vulnerable:
+        return 1
+    return 2 if result.unaudited and not allow_unaudited else 0
 
 
-def judge(packages: Sequence[str], report: str, errors: str) -> Verdict:
-    """Return what pip-audit's report, and what it wrote to its standard error, tell of the packages.
+def read_audit(packages: Sequence[str], output: str, errors: str) -> AuditResult:
+    """Return the result for `packages`, from what pip-audit wrote to standard output and to standard error.
 
-    By itself it succeeds where the service knows none of them.
+    pip-audit's exit status is 0 even if its service knows none of the packages, so the status does not count.
     """
     try:
-        dependencies = json.loads(report)["dependencies"]
+        dependencies = json.loads(output)["dependencies"]
     except ValueError:
-        return Verdict([], list(packages), (errors.strip().splitlines() or ["pip-audit said nothing"])[-1])
-    asked = {f"{one['name']} {one['version']}": one["vulns"] for one in dependencies if "skip_reason" not in one}
+        return AuditResult([], list(packages), (errors.strip().splitlines() or ["pip-audit printed nothing"])[-1])
+    audited = {f"{one['name']} {one['version']}": one["vulns"] for one in dependencies if "skip_reason" not in one}
     reasons = [one["skip_reason"] for one in dependencies if "skip_reason" in one]
-    return Verdict(
-        [f"{package}: {known['id']}" for package, vulnerabilities in asked.items() for known in vulnerabilities],
-        [package for package in packages if package not in asked],
+    return AuditResult(
+        [f"{package}: {one['id']}" for package, vulnerabilities in audited.items() for one in vulnerabilities],
+        [package for package in packages if package not in audited],
         (reasons or ["pip-audit left them out"])[0],
     )
+
+
+def _write_sbom() -> list[str]:
+    """Write the bill of materials; return its packages, each as `name version`."""
+    arguments = ["requirements", str(REQUIREMENTS), "--output-format", "JSON", "--output-reproducible"]
+    subprocess.run([sys.executable, "-m", "cyclonedx_py", *arguments, "--output-file", str(SBOM)], check=True)
+    return [f"{one['name']} {one['version']}" for one in json.loads(SBOM.read_text())["components"]]
+
+
+def _audit(packages: Sequence[str]) -> AuditResult:
+    arguments = ["--require-hashes", "--disable-pip", "--requirement", str(REQUIREMENTS), "--format", "json"]
+    completed = subprocess.run([sys.executable, "-m", "pip_audit", *arguments], capture_output=True, text=True)
+    return read_audit(packages, completed.stdout, completed.stderr)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ class Sample:
         self._text = "\n".join(keys)
         self._rows_with: dict[str, list[int]] = defaultdict(list)  # row numbers by n-gram
         for number, key in enumerate(keys):
-            for ngram in {key[start : start + NGRAM_SIZE] for start in range(len(key) - NGRAM_SIZE + 1)}:
+            for ngram in set(ngrams_of(key)):
                 self._rows_with[ngram].append(number)
 
     def postings_per_row(self, text: str) -> float:
@@ -105,6 +105,11 @@ class _CostModel:
         return STARTUP_COST + postings * POSTING_COST + fetched * FETCH_COST
 
 
+def ngrams_of(text: str) -> list[str]:
+    """Return the n-grams of `text` in order, as MySQL's ngram parser cuts them; none if `text` is too short."""
+    return [text[start : start + NGRAM_SIZE] for start in range(len(text) - NGRAM_SIZE + 1)]
+
+
 def plan_search(term: str, weights_of: Callable[[str], Weights], sample: Sample) -> SearchPlan:
     """Return the plan for `term` that is fastest according to `sample`.
 
@@ -113,7 +118,7 @@ def plan_search(term: str, weights_of: Callable[[str], Weights], sample: Sample)
     term = normalize("NFC", term)  # as people are stored
     weights = weights_of(term)
     key = encode(weights, 0)
-    starts = {key[start : start + NGRAM_SIZE]: start for start in range(max(len(key) - NGRAM_SIZE, 0) + 1)}
+    starts = {ngram: start for start, ngram in enumerate(ngrams_of(key) or [key])}  # or a prefix
     starts.pop("", None)  # a term without weights has no n-gram
     cost = _CostModel(key, starts, sample)
     ngrams = _choose_ngrams(cost)

@@ -15,8 +15,10 @@ from service.database import Database
 MAX_CACHED_CHARACTERS = 10_000
 # The number of codes stored before the first row of each alphabet, as in the trigger antes_de_inserir (db/schema.sql).
 ALPHABET_STARTS = (
-    0, *(1 << 22 + alphabet for alphabet in range(1, 4)), *(alphabet - 3 << 26 for alphabet in range(4, 41)),
-)  # fmt: skip
+    0,
+    *(1 << 22 + alphabet for alphabet in range(1, 4)),
+    *(alphabet - 3 << 26 for alphabet in range(4, 41)),
+)
 
 _WEIGHTS = (
     "SELECT symbol, HEX(WEIGHT_STRING(symbol COLLATE utf8mb4_0900_ai_ci)) "

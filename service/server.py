@@ -81,6 +81,12 @@ class Supervisor:
         """Close the addresses, empty their queues, and end the workers; kill those that exceed the timeout."""
         log.info("stopping")
         deadline = time.monotonic() + self._shutdown_timeout
+        self._close_addresses(deadline)
+        self._end_workers(deadline)
+        log.info("stopped")
+
+    def _close_addresses(self, deadline: float) -> None:
+        """Take no new connections, and wait until the workers have taken those that wait."""
         # Without its socket file an instance gets no new connection, and the load balancer uses the other instance.
         # Connections that wait in a socket's queue are still served.
         for path, file in self._socket_files.items():
@@ -95,6 +101,8 @@ class Supervisor:
         for listener in self._listeners.values():
             if listener.family != socket.AF_UNIX:
                 listener.shutdown(socket.SHUT_RD)  # closes the port for all processes that share it
+
+    def _end_workers(self, deadline: float) -> None:
         for pid in self._workers:
             os.kill(pid, signal.SIGTERM)
         while self._workers and time.monotonic() < deadline:
@@ -104,7 +112,6 @@ class Supervisor:
             log.warning("worker %d did not finish in time", pid)
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-        log.info("stopped")
 
 
 def _bind(address: str) -> socket.socket:

@@ -1,1 +1,1 @@
-"""The commands of ./rinha: each module has `add_arguments(parser)` and `run(arguments)`, which returns a status."""
+"""The commands of ./rinha: each module has `add_arguments(parser)` and `run(arguments)`, which returns the status."""

@@ -1,4 +1,4 @@
-"""Show how many people there are."""
+"""Show the number of people."""
 
 import argparse
 

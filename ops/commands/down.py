@@ -1,4 +1,4 @@
-"""Stop what `up` started."""
+"""Stop the stack."""
 
 import argparse
 import os
@@ -12,7 +12,7 @@ add_arguments = options.add_stack
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask the stack to stop, and wait until it has."""
+    """Ask the stack to stop, and wait until it has stopped."""
     directory = options.data_directory(arguments)
     os.kill(directory.running().pid, signal.SIGTERM)
     while directory.is_locked():

@@ -1,4 +1,4 @@
-"""Show how the running database is searched for a term."""
+"""Show how the stack searches for a term."""
 
 import argparse
 from collections.abc import Sequence
@@ -14,45 +14,43 @@ from service.search import SearchPlan
 from service.store import PeopleStore
 from service.timed_reader import Step
 
-HITS = 5
+SHOWN = 5  # people
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the stack and the term."""
+    """Add the options that name the stack, and the term."""
     options.add_stack(parser)
-    parser.add_argument("term")
+    parser.add_argument("term", help="the fragment to look for; case and accents do not count")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the plan, statements, times and first hits."""
+    """Print the plan, the statements with their times, and the first people found."""
     directory = options.data_directory(arguments)
     directory.running()
     try:
         print(text(*PeopleStore(directory.config()).explain(arguments.term)))
     except Unavailable as error:
-        raise OperatorError(str(error)) from None
+        raise OperatorError(f"{error}; see {directory.log}/mysql.log") from None
     return 0
 
 
 def text(plan: SearchPlan, steps: Sequence[Step], people: Sequence[Person]) -> str:
-    """Return an explanation as text."""
-    expression = plan.match_expression(0)
-    full_text = (
-        f"the full-text index narrows with {expression}"
-        if expression
-        else "no component of the term is in the full-text index"
-    )
-    if not plan.scan_first:
-        how = f"{full_text}, LIKE {plan.pattern} decides"
-    elif expression:
-        how = f"a scan with LIKE {plan.pattern} for at most {plan.full_text_ms} ms; if that is not enough, {full_text}"
-    else:
-        how = f"a scan with LIKE {plan.pattern}; {full_text}"
-    lines = [f"plan: {how}"]
+    """Return the explanation of a search that followed `plan`, executed `steps` and found `people`."""
+    lines = [f"plan: {_plan(plan)}"]
     for number, step in enumerate(steps, 1):
-        outcome = "stopped at its time" if step.rows is None else f"{step.rows} rows"
+        outcome = "stopped at its time limit after" if step.rows is None else f"{step.rows} rows in"
         values = tuple(f"'{escape_string(value)}'" for value in step.values)
-        lines += [f"{number}. {outcome} in {step.seconds * 1000:.1f} ms", f"   {step.statement % values};"]
-    lines.append(f"first of {len(people)} found:" if people else "nobody found")
-    lines += [line(person.document(OFFICIAL)) for person in people[:HITS]]
+        lines += [f"{number}. {outcome} {step.seconds * 1000:.1f} ms", f"   {step.statement % values};"]
+    lines.append(f"{len(people)} found" + (f", the first {SHOWN}:" if len(people) > SHOWN else ":" if people else ""))
+    lines += [line(person.document(OFFICIAL)) for person in people[:SHOWN]]
     return "\n".join(lines)
+
+
+def _plan(plan: SearchPlan) -> str:
+    expression = plan.match_expression(0)
+    if not expression:
+        return f"a scan with LIKE {plan.pattern}; no part of the term is in the full-text index"
+    full_text = f"the full-text index narrows with {expression}"
+    if plan.scan_first:
+        return f"a scan with LIKE {plan.pattern} for at most {plan.full_text_ms} ms; if that is not enough, {full_text}"
+    return f"{full_text}, LIKE {plan.pattern} decides"

@@ -7,12 +7,12 @@ from ops.commands import options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the id, and the service."""
-    parser.add_argument("id")
+    """Add the id, and the options that name the service."""
+    parser.add_argument("id", help="the person's id, a UUID")
     options.add_service(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the person."""
-    client.show(client.request(arguments.url, client.person_path(arguments.id)), arguments.json)
+    client.print_person(client.request(arguments.url, client.person_path(arguments.id)), arguments.json)
     return 0

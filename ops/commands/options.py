@@ -20,18 +20,19 @@ def data_directory(arguments: argparse.Namespace) -> DataDirectory:
 
 
 def add_service(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a command that asks the service as any client does."""
-    parser.add_argument("--url", default=f"http://localhost:{PORT}", help="of the service (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="as the service answers")
+    """Add the options of a command that is an HTTP client of the service."""
+    url = f"http://localhost:{PORT}"
+    parser.add_argument("--url", default=url, help="the address of the service (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print the JSON of the service")
 
 
 def port(text: str) -> int:
-    """Return the port number in `text`, as argparse wants it."""
+    """Return the port number in `text`; raise ValueError or ArgumentTypeError, as argparse expects."""
     return _between(text, 65535)
 
 
 def count(text: str) -> int:
-    """Return the number of instances or workers in `text`, as argparse wants it."""
+    """Return the number from 1 to 64 in `text`; raise ValueError or ArgumentTypeError, as argparse expects."""
     return _between(text, 64)
 
 

@@ -1,15 +1,16 @@
-"""Show at most 50 people with a term in nickname, name or a skill."""
+"""Show at most 50 people whose nickname, name or a skill contains a term."""
 
 import argparse
 import json
 
 from ops import client
 from ops.commands import options
+from service.search import LIMIT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the term, and the service."""
-    parser.add_argument("term")
+    """Add the term, and the options that name the service."""
+    parser.add_argument("term", help="the fragment to look for; case and accents do not count")
     options.add_service(parser)
 
 
@@ -21,5 +22,5 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     for person in people:
         print(client.line(person))
-    print(f"{len(people)} found" + (", and there may be more" if len(people) == 50 else ""))
+    print(f"{len(people)} found" + (", and there may be more" if len(people) == LIMIT else ""))
     return 0

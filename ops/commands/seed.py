@@ -1,4 +1,4 @@
-"""Load realistic people into the running database."""
+"""Load realistic sample people into the running stack."""
 
 import argparse
 import sys
@@ -21,73 +21,83 @@ from ops.stack.mysql import connect_as_root
 from service.person import Person, new_id
 from service.store import INSERT, insert_values
 
-CONNECTIONS = 2  # one commits while the other is read; more wait for the full-text index's one lock
+# One connection commits while the other sends rows. A third one waits for the lock of the full-text index.
+CONNECTIONS = 2
+BAR_WIDTH = 30  # characters
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the stack, and the number of people."""
+    """Add the options that name the stack, and the number of people."""
     options.add_stack(parser)
-    parser.add_argument("count", type=int, metavar="N", help="how many; those of an earlier call count too")
+    parser.add_argument(
+        "count", type=int, metavar="N", help="store the sample people 1 to N, except those that are stored already"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Load the people, and show how far it is."""
+    """Load the people, and show the progress."""
     directory = options.data_directory(arguments)
     directory.running()
-    started = time.monotonic()
-    shown = 0.0
-
-    def show(there: int, loaded: int) -> None:
-        nonlocal shown
-        now = time.monotonic()
-        if there < arguments.count and now - shown < (0.2 if sys.stdout.isatty() else 10):
-            return
-        shown = now
-        bar = "#" * int(30 * there / arguments.count)
-        rate = loaded / (now - started)
-        show_progress(f"[{bar:<30}] {there:,} of {arguments.count:,} people, {rate:,.0f} a second")
-
     try:
-        load(directory.mysql_socket, arguments.count, show)
+        load(directory.mysql_socket, arguments.count, _ProgressBar(arguments.count).show)
     except pymysql.MySQLError as error:
-        raise OperatorError(f"MySQL: {error}; call it again to go on") from None
+        raise OperatorError(f"MySQL: {error}; run the same command again to continue") from None
     finally:
         if sys.stdout.isatty():
             print()
     return 0
 
 
-def load(socket: Path, count: int, loaded_so_far: Callable[[int, int], None]) -> None:
-    """Make sure that the first `count` people of ops.sample_people are stored.
+class _ProgressBar:
+    """Shows how many of `total` people are stored: at the end, and before at intervals."""
 
-    `loaded_so_far` receives after each block how many are there, and how many of them were loaded now. May be stopped
-    at any time and called again: a block is one statement, stored whole or not at all, and its last person tells
-    which. People whose nickname is taken are left out. Raises pymysql.MySQLError.
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._interval = 0.2 if sys.stdout.isatty() else 10.0  # seconds
+        self._started = time.monotonic()
+        self._shown_at = 0.0
+
+    def show(self, stored: int, loaded: int) -> None:
+        """Show the number of people who are stored, and the rate at which `loaded` of them were loaded now."""
+        now = time.monotonic()
+        if stored < self._total and now - self._shown_at < self._interval:
+            return
+        self._shown_at = now
+        bar = "#" * int(BAR_WIDTH * stored / self._total)
+        rate = loaded / (now - self._started)
+        show_progress(f"[{bar:<{BAR_WIDTH}}] {stored:,} of {self._total:,} people, {rate:,.0f} a second")
+
+
+def load(socket: Path, count: int, progress: Callable[[int, int], None]) -> None:
+    """Store the first `count` people of ops.sample_people, except those whose nickname is taken.
+
+    After each block, `progress` receives the number of people that are stored and how many of them were loaded now. A
+    block is stored by one statement. So a load that was stopped can be repeated: a block is complete if its last person
+    is stored. Raises pymysql.MySQLError.
     """
-    mine = threading.local()
+    thread = threading.local()
 
     def connect() -> None:
-        mine.cursor = connect_as_root(socket, database="rinha").cursor()
+        thread.cursor = connect_as_root(socket, database="rinha").cursor()
 
     def store(number: int, size: int) -> tuple[int, int]:
-        return size, _load(mine.cursor, number, size)
+        return size, _store_block(thread.cursor, number, size)
 
-    there = loaded = 0
+    stored = loaded = 0
     pool = ThreadPoolExecutor(CONNECTIONS, initializer=connect)
     try:
-        firsts = range(0, count, BLOCK)
-        blocks = [pool.submit(store, first // BLOCK, min(BLOCK, count - first)) for first in firsts]
-        for done in as_completed(blocks):
-            size, added = done.result()
-            there += size
+        blocks = [pool.submit(store, first // BLOCK, min(BLOCK, count - first)) for first in range(0, count, BLOCK)]
+        for finished in as_completed(blocks):
+            size, added = finished.result()
+            stored += size
             loaded += added
-            loaded_so_far(there, loaded)
+            progress(stored, loaded)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _load(cursor: Cursor, number: int, size: int) -> int:
-    """Store the first `size` people of a block if they are not there; return how many that were."""
+def _store_block(cursor: Cursor, number: int, size: int) -> int:
+    """Store the first `size` people of a block unless they are stored; return the number of rows added."""
     people = list(islice(block(number), size))
     if cursor.execute("SELECT 1 FROM pessoas WHERE (apelido, nome, nascimento) = (%s, %s, %s)", people[-1][:3]):
         return 0
@@ -97,14 +107,15 @@ def _load(cursor: Cursor, number: int, size: int) -> int:
     except pymysql.IntegrityError as error:
         if error.args[0] != ER.DUP_ENTRY:
             raise
-    # Row by row in one transaction: an INSERT IGNORE of many would keep people out of the full-text index.
+    # Row by row in one transaction. INSERT IGNORE with several rows would leave rows out of the full-text index.
     cursor.execute("BEGIN")
     added = sum(_add(cursor, row) for row in rows)
     cursor.execute("COMMIT")
     return added
 
 
-def _add(cursor: Cursor, row: tuple[object, ...]) -> int:
+def _add(cursor: Cursor, row: tuple[str | None, ...]) -> int:
+    """Insert a row unless its nickname is taken; return the number of rows added."""
     try:
         return cursor.execute(INSERT, row)
     except pymysql.IntegrityError as error:

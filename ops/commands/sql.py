@@ -1,4 +1,4 @@
-"""Open the mysql client on the running database."""
+"""Open the mysql client on the database of the stack, as MySQL's root."""
 
 import argparse
 import os
@@ -9,13 +9,13 @@ from ops.stack.mysql import MySQLServer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the stack, and statements."""
+    """Add the options that name the stack, and the statements."""
     options.add_stack(parser)
-    parser.add_argument("-e", "--execute", metavar="STATEMENTS", help="run these and leave")
+    parser.add_argument("-e", "--execute", metavar="STATEMENTS", help="execute these statements and exit")
 
 
 def run(arguments: argparse.Namespace) -> NoReturn:
-    """Become the mysql client."""
+    """Replace this process by the mysql client."""
     directory = options.data_directory(arguments)
     directory.running()
     command = [*MySQLServer(directory).client_command(), "--default-character-set=utf8mb4", "rinha"]

@@ -1,52 +1,73 @@
-"""Show processes, uptime, rows and memory."""
+"""Show the uptime, the number of people, and the processes of a running stack."""
 
 import argparse
 import json
 import subprocess
 import time
+from collections.abc import Mapping
 
 from ops.commands import options
+from ops.stack.data_directory import DataDirectory, State
 from ops.stack.mysql import MySQLServer
-from ops.system.processes import usage
+from ops.system.processes import Usage, usage
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the stack, and the form of the output."""
+    """Add the options that name the stack, and the form of the output."""
     options.add_stack(parser)
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what runs on a data directory."""
+    """Print the state of the stack on a data directory."""
     directory = options.data_directory(arguments)
     state = directory.running()
-    said = subprocess.run(
+    rows = _count_rows(directory)
+    components = {name: usage(component.pid) for name, component in state.components.items()}
+    if arguments.json:
+        print(json.dumps(_document(directory, state, rows, components)))
+    else:
+        print(_table(state, rows, components))
+    return 0
+
+
+def _count_rows(directory: DataDirectory) -> int | None:
+    """Return the number of people, or None if MySQL does not answer."""
+    completed = subprocess.run(
         [*MySQLServer(directory).client_command(), "-N", "-e", "SELECT pessoas FROM rinha.contagem"],
         capture_output=True,
         text=True,
     )
-    rows = int(said.stdout) if said.returncode == 0 else None
-    components = {name: usage(component.pid) for name, component in state.components.items()}
-    uptime = round(time.time() - state.since)
-    if arguments.json:
-        document = {
-            "port": state.port,
-            "pid": state.pid,
-            "data": str(directory.path),
-            "ready": state.ready,
-            "uptime_seconds": uptime,
-            "rows": rows,
-            "components": {
-                name: {"pid": state.components[name].pid, **used._asdict()} for name, used in components.items()
-            },
-        }
-        print(json.dumps(document))
-        return 0
+    return int(completed.stdout) if completed.returncode == 0 else None
+
+
+def _document(
+    directory: DataDirectory, state: State, rows: int | None, components: Mapping[str, Usage]
+) -> dict[str, object]:
+    return {
+        "port": state.port,
+        "pid": state.pid,
+        "data": str(directory.path),
+        "ready": state.ready,
+        "uptime_seconds": _uptime(state),
+        "rows": rows,
+        "components": {
+            name: {"pid": state.components[name].pid, **used._asdict()} for name, used in components.items()
+        },
+    }
+
+
+def _table(state: State, rows: int | None, components: Mapping[str, Usage]) -> str:
     people = "MySQL does not answer" if rows is None else f"{rows:,} rows"
-    print(f"http://localhost:{state.port}  up {uptime} s  {people}")
-    print(f"{'component':<8}{'pid':>9}{'processes':>11}{'memory':>10}{'CPU':>10}")
+    lines = [
+        f"http://localhost:{state.port}  up {_uptime(state)} s  {people}",
+        f"{'component':<9}{'pid':>9}{'processes':>11}{'memory':>10}{'CPU':>10}",
+    ]
     for name, used in components.items():
-        print(
-            f"{name:<8}{state.components[name].pid:>9}{used.processes:>11}{used.memory >> 20:>7} MB{used.cpu:>8.1f} s"
-        )
-    return 0
+        pid, memory = state.components[name].pid, used.memory >> 20
+        lines.append(f"{name:<9}{pid:>9}{used.processes:>11}{memory:>7} MB{used.cpu:>8.1f} s")
+    return "\n".join(lines)
+
+
+def _uptime(state: State) -> int:
+    return round(time.time() - state.since)

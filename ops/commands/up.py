@@ -1,4 +1,4 @@
-"""Start everything and keep it running."""
+"""Start the stack and keep it running until Ctrl-C or ./rinha down."""
 
 import argparse
 import subprocess
@@ -8,21 +8,26 @@ import time
 from ops.commands import options
 from ops.console import show_progress
 from ops.errors import OperatorError
+from ops.stack.budget import divide_budget
 from ops.stack.data_directory import DataDirectory
 from ops.stack.supervisor import StackSupervisor
-from ops.system.cgroups import divide
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the size of the stack and its limits."""
+    """Add the options that name the stack, its size and its limits."""
     options.add_stack(parser)
-    parser.add_argument("--instances", type=options.count, default=2, metavar="N", help="API instances (default: 2)")
-    parser.add_argument(
-        "--workers", type=options.count, default=4, metavar="N", help="processes per instance (default: 4)"
+    add = parser.add_argument
+    add("--instances", type=options.count, default=2, metavar="N", help="the number of API instances (default: 2)")
+    add(
+        "--workers",
+        type=options.count,
+        default=4,
+        metavar="N",
+        help="the number of workers of each instance (default: 4)",
     )
-    parser.add_argument("--cpus", type=float, metavar="N", help="CPUs for everything together (default: no limit)")
-    parser.add_argument("--memory", type=int, metavar="MB", help="memory for everything together (default: no limit)")
-    parser.add_argument("--detach", action="store_true", help="return when it is ready, and let it run")
+    add("--cpus", type=float, metavar="N", help="limit all components together to N CPUs; needs --memory")
+    add("--memory", type=int, metavar="MB", help="limit all components together to MB megabytes; needs --cpus")
+    add("--detach", action="store_true", help="run the stack in the background, and return once it is ready")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,35 +38,35 @@ def run(arguments: argparse.Namespace) -> int:
         _detach(directory)
         return 0
     if bool(arguments.cpus) != bool(arguments.memory):
-        raise OperatorError("--cpus and --memory go together")
-    limits = divide(arguments.cpus, arguments.memory << 20, arguments.instances) if arguments.cpus else None
+        raise OperatorError("--cpus and --memory go together; give both, or none for no limits")
+    limits = divide_budget(arguments.cpus, arguments.memory << 20, arguments.instances) if arguments.cpus else None
     with directory.locked():
         StackSupervisor(directory, arguments.port, arguments.instances, arguments.workers, limits).run(show_progress)
     return 0
 
 
 def _detach(directory: DataDirectory) -> None:
-    """Start `up` in the background and return once it is ready; what it says meanwhile is said here."""
+    """Start `up` in the background, print its output, and return once the stack is ready; raise OperatorError."""
     if directory.is_locked():
-        with directory.locked():
+        with directory.locked():  # raises OperatorError
             pass
     log = directory.log / "up.log"
-    words = [word for word in sys.argv[1:] if word != "--detach"]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--detach"]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-u", "-P", "-m", "ops", *words],
+            [sys.executable, "-u", "-P", "-m", "ops", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
-    with log.open() as said:
+    with log.open() as lines:
         while process.poll() is None:
-            print(said.read(), end="", flush=True)
+            print(lines.read(), end="", flush=True)
             state = directory.last_state()
             if state and state.ready and state.pid == process.pid:
                 break
             time.sleep(0.05)
-        print(said.read(), end="", flush=True)
+        print(lines.read(), end="", flush=True)
     if process.poll() is not None:
-        raise OperatorError(f"it did not start (see above, and {directory.log})")
+        raise OperatorError(f"the stack did not start; the reason is above, and the logs are in {directory.log}")

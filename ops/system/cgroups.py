@@ -1,4 +1,4 @@
-"""CPU and memory limits by control groups, versions 1 and 2, as containers get them."""
+"""CPU and memory limits by control groups, in cgroup v1 and v2."""
 
 import os
 import time
@@ -10,42 +10,33 @@ from ops.errors import OperatorError
 
 ROOT = Path("/sys/fs/cgroup")
 PROCESSES = Path("/proc")
-NO_MEMORY_LIMIT = 1 << 62  # bytes; version 1 has no word for none, and says the largest number of whole pages
-PERIOD = 100_000  # microseconds; what docker and podman use
-# Parts of the whole budget, for two instances; `up` is the supervisor of ./rinha up itself.
-CPU_SHARES = {"mysql": 0.53, "api": 0.30, "nginx": 0.16, "up": 0.01}
-MEMORY_SHARES = {"mysql": 0.66, "api": 0.24, "nginx": 0.06, "up": 0.04}
+NO_MEMORY_LIMIT = 1 << 62  # bytes; cgroup v1 reports "no limit" as the largest page-aligned value
+PERIOD = 100_000  # microseconds, as docker and podman set it
+MIN_QUOTA = 1_000  # microseconds; the kernel refuses a smaller one
+REMOVAL_ATTEMPTS = 50  # at intervals of 20 ms: a process that has just ended still belongs to its group
 
 
 class Limit(NamedTuple):
-    """At most so many CPUs (a fraction counts) and bytes of memory."""
+    """The most that a group may use: CPUs, which may be a fraction, and bytes of memory. 0 is no limit."""
 
     cpus: float
     memory: int
 
 
 class Consumption(NamedTuple):
-    """CPU in seconds so far, memory in bytes now without reclaimable file cache, and how often the CPU ran out."""
+    """What a group has used.
+
+    `cpu` is in seconds so far. `memory` is in bytes now, without file cache that the kernel can reclaim. `throttled`
+    counts the periods in which the group reached its CPU limit.
+    """
 
     cpu: float
     memory: int
     throttled: int
 
 
-def divide(cpus: float, memory: int, instances: int) -> dict[str, Limit]:
-    """Divide a budget among the components of a stack, so that the components add up to it."""
-    names = {f"api{number}": "api" for number in range(1, instances + 1)}
-    return {
-        component: Limit(
-            cpus * CPU_SHARES[share] / (instances if share == "api" else 1),
-            int(memory * MEMORY_SHARES[share] / (instances if share == "api" else 1)),
-        )
-        for component, share in {"mysql": "mysql", **names, "nginx": "nginx", "up": "up"}.items()
-    }
-
-
 class Group(NamedTuple):
-    """One control group: the directory of each controller in version 1, the same one three times in version 2."""
+    """A control group: its directory for each controller. In cgroup v2 the three directories are the same."""
 
     cpu: Path
     cpuacct: Path
@@ -53,32 +44,33 @@ class Group(NamedTuple):
 
     @classmethod
     def at(cls, path: str) -> "Group":
-        """Return the one with this path below the root."""
+        """Return the group with this path below the root group."""
         return cls(*(_top(controller) / path.lstrip("/") for controller in cls._fields))
 
     @classmethod
     def of(cls, pid: int, name: str) -> "Group":
-        """Return the one that a process is in, itself or through a group within, and that has `name` in its own name.
+        """Return the group of a process, or the nearest group above it, that has `name` in its directory's name.
 
-        Raises OperatorError where there is none, as on a host that only talks to the one that has the process.
+        Raises OperatorError if there is none, for instance because the container engine runs on another host.
         """
         try:
             lines = (PROCESSES / f"{pid}/cgroup").read_text().splitlines()
         except OSError:
             lines = []
+        controller = "" if _is_v2() else "memory"
         for line in lines:
             _, controllers, path = line.split(":", 2)
-            if ("" if _unified() else "memory") in controllers.split(","):
-                for within in (PurePosixPath(path), *PurePosixPath(path).parents):
-                    if name in within.name:
-                        return cls.at(str(within))
+            if controller in controllers.split(","):
+                for group in (PurePosixPath(path), *PurePosixPath(path).parents):
+                    if name in group.name:
+                        return cls.at(str(group))
         raise OperatorError(f"process {pid} is in no control group of {name} on this machine")
 
     def set(self, limit: Limit) -> None:
-        """Hold the group to a limit."""
-        period = PERIOD if limit.cpus * PERIOD >= 1000 else 10 * PERIOD  # no quota may be below 1 ms
+        """Apply a limit to the group; raise OSError if this user may not."""
+        period = PERIOD if limit.cpus * PERIOD >= MIN_QUOTA else 10 * PERIOD
         quota = round(limit.cpus * period)
-        if _unified():
+        if _is_v2():
             (self.cpu / "cpu.max").write_text(f"{quota} {period}")
             (self.memory / "memory.max").write_text(str(limit.memory))
         else:
@@ -87,8 +79,8 @@ class Group(NamedTuple):
             (self.memory / "memory.limit_in_bytes").write_text(str(limit.memory))
 
     def limit(self) -> Limit:
-        """Return what the kernel holds the group to; 0 stands for no limit, as it does with docker and podman."""
-        if _unified():
+        """Return the limit that the kernel applies to the group."""
+        if _is_v2():
             quota, period = (self.cpu / "cpu.max").read_text().split()
             memory = (self.memory / "memory.max").read_text().strip()
         else:
@@ -99,10 +91,10 @@ class Group(NamedTuple):
         return Limit(cpus, 0 if memory == "max" or int(memory) >= NO_MEMORY_LIMIT else int(memory))
 
     def consumption(self) -> Consumption:
-        """Return what the processes of the group use."""
-        statistics = _table(self.memory / "memory.stat")
-        cpu = _table(self.cpu / "cpu.stat")
-        if _unified():
+        """Return what the processes of the group have used."""
+        statistics = _read_table(self.memory / "memory.stat")
+        cpu = _read_table(self.cpu / "cpu.stat")
+        if _is_v2():
             used = int((self.memory / "memory.current").read_text())
             return Consumption(cpu["usage_usec"] / 1e6, used - statistics["inactive_file"], cpu["nr_throttled"])
         nanoseconds = int((self.cpuacct / "cpuacct.usage").read_text())
@@ -111,15 +103,15 @@ class Group(NamedTuple):
 
 
 class ControlGroups:
-    """One group for each component, named by the process id of the stack's supervisor."""
+    """The control groups of a stack: one for each component, in a group named after the supervisor's process id."""
 
     def __init__(self, supervisor: int) -> None:
         self._name = f"rinha-{supervisor}"
 
     def make(self, limits: Mapping[str, Limit]) -> None:
-        """Make the groups and set their limits; raise OperatorError where that is not allowed."""
+        """Make the groups and apply their limits; raise OperatorError if this user may not."""
         try:
-            if _unified():
+            if _is_v2():
                 for directory in (ROOT, ROOT / self._name):
                     directory.mkdir(exist_ok=True)
                     (directory / "cgroup.subtree_control").write_text("+cpu +memory")
@@ -130,11 +122,11 @@ class ControlGroups:
         except OSError as error:
             self.remove()
             raise OperatorError(
-                f"limits need permission to make control groups ({error}); run as root, or use compose"
+                f"--cpus and --memory need permission to make control groups ({error}); run as root, or use compose"
             ) from None
 
     def join(self, component: str) -> None:
-        """Put this process, and those it starts from now on, into a component's group."""
+        """Move this process into the group of a component. Processes that it starts from then on are in it too."""
         for directory in set(self.group(component)):
             (directory / "cgroup.procs").write_text("0")
 
@@ -143,40 +135,42 @@ class ControlGroups:
         return Group.at(f"{self._name}/{component}")
 
     def remove(self) -> None:
-        """Remove the groups; whoever is left in them goes back to the root's."""
+        """Remove the groups. The processes that are left in them move to the root group."""
         for top in {_top(controller) / self._name for controller in Group._fields}:
             for directory in [*(path for path in top.glob("*") if path.is_dir()), top]:
-                _empty(directory, top.parent)
+                _remove(directory, top.parent)
 
 
-def _unified() -> bool:
-    """Tell whether this is version 2, which has one tree for all controllers."""
+def available() -> bool:
+    """Return whether this user may make control groups."""
+    return os.access(_top("cpu"), os.W_OK)
+
+
+def _is_v2() -> bool:
+    """Return whether this is cgroup v2, which has one hierarchy for all controllers."""
     return (ROOT / "cgroup.controllers").exists()
 
 
 def _top(controller: str) -> Path:
-    # Where version 1 mounts controllers together, the links of all their names lead to one directory.
-    return ROOT if _unified() else ROOT / controller
+    # If cgroup v1 mounts two controllers together, a link of each controller's name leads to their one directory.
+    return ROOT if _is_v2() else ROOT / controller
 
 
-def _empty(directory: Path, into: Path) -> None:
+def _remove(directory: Path, successor: Path) -> None:
+    """Move the processes of a group to its successor, and remove the group's directory."""
     try:
         for pid in (directory / "cgroup.procs").read_text().split():
-            (into / "cgroup.procs").write_text(pid)
-        for _ in range(50):
+            (successor / "cgroup.procs").write_text(pid)
+        for _ in range(REMOVAL_ATTEMPTS):
             try:
                 directory.rmdir()
                 return
             except OSError:
-                time.sleep(0.02)  # a process that has just ended still counts for a moment
+                time.sleep(0.02)
     except OSError:
         pass
 
 
-def _table(path: Path) -> dict[str, int]:
+def _read_table(path: Path) -> dict[str, int]:
+    """Return the numbers of a file with lines of a name and a number."""
     return {name: int(value) for name, value in (line.split() for line in path.read_text().splitlines())}
-
-
-def available() -> bool:
-    """Tell whether this user may make control groups here."""
-    return os.access(_top("cpu"), os.W_OK)

@@ -1,7 +1,7 @@
-"""Debian packages in a private prefix: programs and headers without root, nothing on the host changed.
+"""Unpacks Debian packages into a directory of the user: programs and headers without root or changes to the host.
 
-Standard library only: this module runs before anything is installed. As a command it runs another
-one (pip, above all) with what compiling bjoern needs in its environment:
+This module uses the standard library only, because it runs before anything is installed. As a command it runs another
+command, usually pip, with an environment in which bjoern can be compiled:
 
     python -m ops.system.debian python -m pip install -r requirements.txt
 """
@@ -24,37 +24,37 @@ from ops.console import Progress
 from ops.errors import OperatorError
 
 DEBIAN_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-UNSTABLE = "sid"  # where Debian has MySQL; its stable releases have MariaDB, which has no ngram parser
+UNSTABLE = "sid"  # has MySQL; Debian's stable releases have MariaDB, which has no ngram parser
+PROGRESS_INTERVAL = 0.5  # seconds
 
 
 class Prefix:
-    """A directory with unpacked packages, whose programs run with the libraries they came with."""
+    """A directory with unpacked packages. Its programs use the libraries of these packages."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def command(self, program: str) -> list[str]:
-        """Return the words that start `program`, a path below the prefix such as usr/sbin/nginx."""
-        # Through the packages' own loader: their C library is newer than the host's.
+        """Return the command line that runs `program`, a path in the prefix such as usr/sbin/nginx."""
+        # The C library of the packages is newer than the host's, so the program needs the packages' loader.
         loader = next(self.path.glob("usr/lib*/ld-linux-*.so.*"))
         libraries = self.path / "usr/lib" / f"{os.uname().machine}-linux-gnu"
         return [str(loader), "--library-path", str(libraries), str(self.path / program)]
 
 
 def install(packages: Sequence[str], progress: Progress) -> Prefix:
-    """Return a prefix with `packages` of Debian unstable and all they depend on.
+    """Return a prefix with `packages` of Debian unstable and their dependencies.
 
-    Downloads and unpacks on first use, into the user's cache directory; `progress` receives each step.
-    Raises OperatorError where that is impossible.
+    Downloads the packages to the user's cache directory on first use. Raises OperatorError if that is impossible.
     """
     return Prefix(_prefix(packages, UNSTABLE, progress))
 
 
 def run_where_bjoern_builds(command: list[str], progress: Progress) -> int:
-    """Run `command`, an installation into this interpreter; return its exit status.
+    """Run `command`, which installs packages for this interpreter; return its exit status.
 
-    Where the host has no libev or no headers of Python, the compiler finds those of the host's own
-    release in a prefix, and libev's library is put beside bjoern. Raises OperatorError.
+    If the host has no headers of libev or of Python, the compiler uses those of a prefix. The prefix has the packages
+    of the host's own release, and libev's library is copied beside bjoern. Raises OperatorError.
     """
     missing = []
     if not any(Path(path, "ev.h").exists() for path in ("/usr/include", "/usr/include/libev", "/usr/local/include")):
@@ -67,8 +67,8 @@ def run_where_bjoern_builds(command: list[str], progress: Progress) -> int:
     include = [usr / "include", *usr.glob("include/python3*")]
     libraries = list(usr.glob("lib/*-linux-gnu"))
     flags = {
-        "CPPFLAGS": " ".join(f"-I{path}" for path in include),  # CFLAGS would replace the optimisation
-        # $ORIGIN: the directory of the module itself, so that nothing depends on the prefix later.
+        "CPPFLAGS": " ".join(f"-I{path}" for path in include),  # CFLAGS would replace the optimisation flags
+        # $ORIGIN is the directory of the compiled module: bjoern finds libev there, without the prefix.
         "LDFLAGS": " ".join(["-Wl,-rpath,$ORIGIN", *(f"-L{path}" for path in libraries)]),
     }
     status = subprocess.run(command, env={**os.environ, **flags}).returncode
@@ -78,7 +78,7 @@ def run_where_bjoern_builds(command: list[str], progress: Progress) -> int:
 
 
 def _prefix(packages: Sequence[str], suite: str, progress: Progress) -> Path:
-    """Return the directory of these packages of `suite` ("": the host's own release), made if need be."""
+    """Return the directory of `packages`, which is made on first use. The suite "" is the host's own release."""
     key = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rinha"
     target = cache / f"{suite or 'host'}-{key}"
@@ -86,7 +86,8 @@ def _prefix(packages: Sequence[str], suite: str, progress: Progress) -> Path:
         return target
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise OperatorError(
-            f"this is no Debian or Ubuntu; install {' and '.join(packages)} by its own means, or use compose"
+            f"apt-get or dpkg-deb is missing, so this is no Debian or Ubuntu; install {' and '.join(packages)} "
+            "with the package manager of this machine, or use compose"
         )
     cache.mkdir(parents=True, exist_ok=True)
     with _locked(cache / "lock"):
@@ -96,22 +97,26 @@ def _prefix(packages: Sequence[str], suite: str, progress: Progress) -> Path:
         archives = _download(packages, suite, work, progress)
         progress(f"unpacking {len(archives)} packages")
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(lambda deb: _run(["dpkg-deb", "-x", str(deb), str(work / "prefix")]), archives))
+            list(pool.map(lambda archive: _run(["dpkg-deb", "-x", str(archive), str(work / "prefix")]), archives))
         (work / "prefix").rename(target)
         shutil.rmtree(work)
     return target
 
 
 def _download(packages: Sequence[str], suite: str, work: Path, progress: Progress) -> list[Path]:
-    """Download with an apt of our own, which neither reads nor writes the host's state."""
+    """Download `packages` and their dependencies; return the paths of the archives.
+
+    apt keeps its state in the directory `work`, and neither reads nor writes the host's.
+    """
     archives = work / "archives"
     for directory in (archives / "partial", work / "lists" / "partial", work / "prefix"):
         directory.mkdir(parents=True, exist_ok=True)
+    # With an empty status file no package counts as installed, so all dependencies come, down to the C library.
     (work / "status").touch()
     settings = [
         f'Dir::State "{work}"; Dir::State::Lists "{work}/lists"; Dir::State::status "{work}/status";',
         f'Dir::Cache "{work}"; Dir::Cache::archives "{archives}"; Debug::NoLocking "true"; APT::Sandbox::User "";',
-        # The host's other settings may hold hooks that clean the host's caches: only its network settings count.
+        # Of the host's settings only the network's apply: others may hold hooks that clean the host's caches.
         'Dir::Etc::Main "/dev/null"; Dir::Etc::Parts "/dev/null";',
         _run(["apt-config", "dump", "Acquire", "--format", '%F "%v";%n']),
     ]
@@ -123,35 +128,37 @@ def _download(packages: Sequence[str], suite: str, work: Path, progress: Progres
     environment = {**os.environ, "APT_CONFIG": str(work / "apt.conf"), "LC_ALL": "C"}
     progress("reading the package lists")
     _run(["apt-get", "-qq", "update"], environment)
-    # With an empty status nothing counts as installed: all that is needed comes, down to the C library.
-    wanted = ["install", "--no-install-recommends", "--yes", *packages]
-    uris = re.findall(r"^'\S+' \S+ (\d+)", _run(["apt-get", "-qq", "--print-uris", *wanted], environment), re.MULTILINE)
-    total = sum(map(int, uris))
-    with _progress(archives, total, len(uris), progress):
-        _run(["apt-get", "-qq", "--download-only", *wanted], environment, archives)
+    install_packages = ["install", "--no-install-recommends", "--yes", *packages]
+    listed = _run(["apt-get", "-qq", "--print-uris", *install_packages], environment)
+    sizes = [int(size) for size in re.findall(r"^'\S+' \S+ (\d+)", listed, re.MULTILINE)]
+    with _showing_download(archives, sizes, progress):
+        _run(["apt-get", "-qq", "--download-only", *install_packages], environment, archives)
     return sorted(archives.glob("*.deb"))
 
 
 def _debian_mirror() -> str:
-    """Return the address of the Debian mirror that this machine's own apt uses."""
+    """Return the address of the Debian mirror in this machine's package sources; raise OperatorError without one."""
     sites = _run(["apt-get", "indextargets", "--format", "$(SITE)"]).split()
     mirrors = [site for site in sites if site.rstrip("/").endswith("/debian")]
     if not mirrors or not DEBIAN_KEYRING.exists():
         raise OperatorError(
-            "this machine has no MySQL of 8.4 or later and its package sources name no Debian mirror to take one from; "
-            "install mysql-server-core 8.4 or later and nginx by its own means, or use compose"
+            "this machine has no MySQL of 8.4 or later or no nginx, and its package sources name no Debian mirror "
+            f"whose keys are in {DEBIAN_KEYRING}; install mysql-server-core 8.4 or later and nginx with its package "
+            "manager, or use compose"
         )
     return mirrors[0]
 
 
 def _run(command: list[str], environment: dict[str, str] | None = None, directory: Path | None = None) -> str:
-    done = subprocess.run(
+    """Return the standard output of a command; raise OperatorError with its last line if it fails."""
+    completed = subprocess.run(
         command, env=environment, cwd=directory, capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
-    if done.returncode:
-        reason = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:] or [f"exit status {done.returncode}"]
-        raise OperatorError(f"{command[0]} failed: {reason[0]}; is there a network, and room on the disk?")
-    return done.stdout
+    if completed.returncode:
+        output = completed.stderr.strip() or completed.stdout.strip() or f"exit status {completed.returncode}"
+        reason = output.splitlines()[-1]
+        raise OperatorError(f"{command[0]} failed: {reason}; is there a network, and room on the disk?")
+    return completed.stdout
 
 
 @contextmanager
@@ -162,29 +169,29 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _progress(directory: Path, total: int, count: int, progress: Progress) -> Iterator[None]:
-    """Report how much of `total` bytes has arrived in `directory`, twice a second."""
-    done = threading.Event()
+def _showing_download(directory: Path, sizes: Sequence[int], progress: Progress) -> Iterator[None]:
+    """Show how many bytes of the archives, which have these sizes, are in `directory`."""
+    ended = threading.Event()
 
     def watch() -> None:
-        while not done.wait(0.5):
-            have = 0
+        while not ended.wait(PROGRESS_INTERVAL):
+            downloaded = 0
             for path in directory.rglob("*.deb"):
-                with suppress(FileNotFoundError):  # moved from partial/ to its place meanwhile
-                    have += path.stat().st_size
-            progress(f"downloading {count} packages: {have / 1e6:.0f} of {total / 1e6:.0f} MB")
+                with suppress(FileNotFoundError):  # apt moves a complete archive from partial/ to `directory`
+                    downloaded += path.stat().st_size
+            progress(f"downloading {len(sizes)} packages: {downloaded / 1e6:.0f} of {sum(sizes) / 1e6:.0f} MB")
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
         yield
     finally:
-        done.set()
+        ended.set()
         watcher.join()
 
 
 def main() -> int:
-    """Run the command given as arguments where bjoern can be compiled; return its exit status."""
+    """Run the command of the arguments where bjoern can be compiled; return its exit status."""
     try:
         return run_where_bjoern_builds(sys.argv[1:], lambda line: print(f"rinha: {line}", file=sys.stderr))
     except OperatorError as error:

@@ -1,4 +1,4 @@
-"""Process groups, as /proc tells of them."""
+"""Process groups of this machine: their members, their resources, their end."""
 
 import contextlib
 import ctypes
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 _PR_SET_PDEATHSIG = 1
-_TICKS = os.sysconf("SC_CLK_TCK")
+_TICKS = os.sysconf("SC_CLK_TCK")  # a second
 
 
 class Usage(NamedTuple):
-    """What a process group uses: processes, proportional memory in bytes, CPU in seconds so far."""
+    """The resources of a process group: processes, proportional memory in bytes, and CPU in seconds so far."""
 
     processes: int
     memory: int
@@ -20,21 +20,21 @@ class Usage(NamedTuple):
 
 
 def end_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
-    """Make this process, just forked, end by a signal when its parent is gone, killed included."""
+    """Make the kernel send this process a signal when its parent ends. Call this just after a fork."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 def started_at(pid: int) -> int:
-    """Return when a process started, in clock ticks since boot; 0 if there is none.
+    """Return when a process started, in clock ticks since boot; 0 if no process has this id.
 
-    Together with the process id this names a process for ever: ids are used again.
+    The kernel reuses process ids. An id and a start time together identify one process.
     """
     fields = _stat(pid)
     return int(fields[19]) if fields else 0
 
 
 def members(group: int) -> list[int]:
-    """Return the ids of the processes of a process group, zombies left out."""
+    """Return the ids of the processes of a process group, without zombies."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (fields := _stat(int(entry.name))) and int(fields[2]) == group and fields[0] != "Z":
@@ -43,7 +43,7 @@ def members(group: int) -> list[int]:
 
 
 def usage(group: int) -> Usage:
-    """Return what the processes of a group use now."""
+    """Return the resources that the processes of a group use now."""
     memory, cpu, pids = 0, 0.0, members(group)
     for pid in pids:
         fields = _stat(pid)
@@ -54,13 +54,16 @@ def usage(group: int) -> Usage:
 
 
 def kill_group(group: int) -> None:
-    """Kill what is left of a process group."""
+    """Kill the processes that remain of a process group."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
 
 
 def _stat(pid: int) -> list[str]:
-    """Return the fields of /proc/PID/stat from the state on, which follows the name in brackets."""
+    """Return the fields of /proc/PID/stat from the state on; none if the process has ended.
+
+    The state follows the command's name in brackets, which may contain spaces and brackets.
+    """
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     except OSError:
@@ -68,6 +71,7 @@ def _stat(pid: int) -> list[str]:
 
 
 def _proportional_memory(pid: int) -> int:
+    """Return a process's memory in bytes, with its share of shared pages; 0 if the process has ended."""
     try:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):

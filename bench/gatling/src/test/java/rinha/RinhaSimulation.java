@@ -21,11 +21,18 @@ import java.nio.file.Path;
 import java.time.Duration;
 
 /**
- * Sends the contest's load: three kinds of users, none of whom waits for another.
+ * Sends the contest's load: three kinds of users, which arrive at their own rates.
  *
- * <p>System properties: {@code baseUrl}, {@code dialect} (official or english), {@code data} (the folder with
- * people.tsv and terms.tsv), {@code scale} (multiplies every rate) and {@code duration} (seconds from the first
- * user to the last; the contest's 205 by default, the phases shrink and grow in proportion).
+ * <p>System properties:
+ *
+ * <ul>
+ *   <li>{@code baseUrl}: the address of the service
+ *   <li>{@code dialect}: official or english
+ *   <li>{@code data}: the directory with people.tsv and terms.tsv
+ *   <li>{@code scale}: multiplies every rate
+ *   <li>{@code duration}: the seconds from the first user to the last, 205 in the contest; the phases keep their
+ *       proportions
+ * </ul>
  */
 public class RinhaSimulation extends Simulation {
 
@@ -38,14 +45,14 @@ public class RinhaSimulation extends Simulation {
   private final String people = english ? "/users" : "/pessoas";
   private final String parameter = english ? "q" : "t";
 
-  // Gatling counts whole seconds only, so the phases are rounded here and always add up to the duration.
+  // Gatling counts whole seconds, so the phases are rounded here; together they are the duration.
   private final int calm = share(10);
   private final int random = share(15);
   private final int ramp = duration - calm - random;
 
   {
     if (ramp < 1) {
-      throw new IllegalArgumentException("duration: at least 3 seconds");
+      throw new IllegalArgumentException("duration must be at least 3 seconds");
     }
     setUp(
             creation().injectOpen(rate(2, calm), rate(5, random).randomized(), ramp(600)),
@@ -106,7 +113,7 @@ public class RinhaSimulation extends Simulation {
     return switch (dialect) {
       case "official" -> false;
       case "english" -> true;
-      default -> throw new IllegalArgumentException("dialect: official or english, not " + dialect);
+      default -> throw new IllegalArgumentException("dialect must be official or english, not " + dialect);
     };
   }
 }

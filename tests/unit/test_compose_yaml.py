@@ -1,0 +1,105 @@
+"""compose.yaml keeps the contest's budget, confines each container, publishes one port, and equals the README."""
+
+import re
+from decimal import Decimal
+
+import pytest
+
+from ops import ROOT
+from tests.support.compose import SERVICES, limits_of, total_limits
+
+
+def test_all_containers_together_stay_inside_the_contests_budget() -> None:
+    cpus, memory = total_limits()
+
+    assert cpus <= Decimal("1.5")
+    assert memory <= 3072
+
+
+def test_the_topology_is_the_contests() -> None:
+    assert set(SERVICES) == {"nginx", "api1", "api2", "mysql"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_container_is_limited_confined_and_checked(service: str) -> None:
+    settings = SERVICES[service]
+    cpus, memory = limits_of(service)
+
+    assert cpus > 0
+    assert memory > 0
+    assert settings["read_only"] is True
+    assert settings["cap_drop"] == ["ALL"]
+    assert not {"cap_add", "privileged", "devices", "pid", "ipc"} & settings.keys()
+    assert settings["security_opt"] == ["no-new-privileges"]
+    assert settings["restart"] == "unless-stopped"
+    assert {"test", "interval", "timeout", "start_period"} <= settings["healthcheck"].keys()
+    assert settings["stop_grace_period"]
+
+
+def test_only_the_load_balancer_publishes_a_port() -> None:
+    assert {service: settings["ports"] for service, settings in SERVICES.items() if "ports" in settings} == {
+        "nginx": ["${RINHA_PORT:-9999}:9999"]
+    }
+    assert {service: settings.get("network_mode") for service, settings in SERVICES.items()} == {
+        "nginx": None,
+        "api1": "none",
+        "api2": "none",
+        "mysql": "none",
+    }
+
+
+def test_the_load_balancer_knows_every_worker_of_both_instances() -> None:
+    servers = "".join((ROOT / f"lb/{lane}.conf").read_text() for lane in ("people", "searches"))
+    named = re.findall(r"^server unix:(\S+) max_fails=0 .+;$", servers, re.MULTILINE)
+    instances = [SERVICES[service]["environment"] for service in ("api1", "api2")]
+    listening = [
+        instance["LISTEN"].removeprefix("unix:").replace("%", str(number))
+        for instance in instances
+        for number in range(1, int(instance["WORKERS"]) + 1)
+    ]
+
+    assert sorted(named) == sorted(listening)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_container_starts_as_root(service: str) -> None:
+    if SERVICES[service]["image"].startswith("localhost/rinha:"):
+        user = re.findall(r"^USER (.+)$", (ROOT / "Containerfile").read_text(), re.MULTILINE)[-1]
+        assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
+    else:
+        assert SERVICES[service]["user"] not in ("", "root", "0", "0:0")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_password_is_written_down(service: str) -> None:
+    for name in SERVICES[service].get("environment", {}):
+        assert "PASSWORD" not in name or name.endswith("_FILE")
+
+
+def test_public_images_are_named_in_full_and_with_a_version() -> None:
+    containerfile = re.findall(r"^FROM (\S+)(?: AS (\S+))?", (ROOT / "Containerfile").read_text(), re.MULTILINE)
+    stages = {stage for _, stage in containerfile}
+    images = [image for image, _ in containerfile if image not in stages]
+    images += [SERVICES[service]["image"] for service in ("nginx", "mysql")]
+
+    for image in images:
+        assert re.fullmatch(r"docker\.io/library/[a-z]+:\d+\.\d+(-slim)?", image), image
+
+
+def test_the_readmes_table_of_containers_is_compose_yamls() -> None:
+    """The README has a table `| container | CPU | memory |` with a row for each service and one for the total."""
+    lines = (ROOT / "README.md").read_text().splitlines()
+    heads = [number for number, line in enumerate(lines) if _cells(line) == ["container", "CPU", "memory"]]
+    assert len(heads) == 1, "no table with the columns container, CPU, memory"
+    rows = {}
+    for line in lines[heads[0] + 2 :]:
+        if not line.startswith("|"):
+            break
+        name, cpus, memory = _cells(line)
+        rows[name] = (Decimal(cpus), int(memory.removesuffix(" MB")))
+
+    assert rows == {service: limits_of(service) for service in SERVICES} | {"total": total_limits()}
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip().strip("*`") for cell in line.strip().strip("|").split("|")]
