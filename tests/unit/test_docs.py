@@ -1,8 +1,10 @@
-"""The documents name what exists, and all of it."""
+"""The documents say what exists, and nothing else. `tox -e docs` runs their commands."""
 
 import dataclasses
 import re
 import shlex
+from collections.abc import Iterator
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
@@ -11,51 +13,117 @@ import pytest
 
 from ops import ROOT
 from ops.__main__ import parser
+from ops.stack.budget import CPU_SHARES, MEMORY_SHARES
 from service import __version__
 from service.app import create_app
 from service.config import Config
 from tests.faults.test_kills import FAULTS
+from tests.support.documents import DOCUMENTS, Block, Change, blocks_of, changes_of, match_output, steps_of
 
-README = (ROOT / "README.md").read_text()
-PORTUGUESE = (ROOT / "README.pt-BR.md").read_text()
-OPERATIONS = (ROOT / "docs/operations.md").read_text()
-API = (ROOT / "docs/api.md").read_text()
-PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]}
+README, PORTUGUESE, API, OPERATIONS = "README.md", "README.pt-BR.md", "docs/api.md", "docs/operations.md"
+MAX_LINES = {README: 150, PORTUGUESE: 150, "docs/performance.md": 80, "SECURITY.md": 40}
 
 
-def section(page: str, heading: str) -> str:
-    """Return the text under a heading, up to the next heading of the same or a higher level."""
-    found = re.search(rf"^(##+) {heading}$(.*?)(?=^##? |\Z)", page, re.MULTILINE | re.DOTALL)
-    assert found, heading
-    return found[2]
-
-
-def table(page: str, heading: str) -> list[list[str]]:
-    """Return the cells of the table under a heading, row by row, without the row of column names."""
-    lines = [line for line in section(page, heading).splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
-
-
-def commands(page: str) -> list[str]:
-    """Return the lines of the blocks of commands."""
-    blocks = re.findall(r"^```sh$(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    return [line for block in blocks for line in block.strip().splitlines()]
+def table(document: str, heading: str) -> list[list[str]]:
+    """Return the cells of the first table under a heading of a document, without the table's own heading."""
+    section = re.search(rf"^##+ {heading}$(.*?)(?=^##|\Z)", DOCUMENTS[document], re.MULTILINE | re.DOTALL)
+    assert section, f"{document} has no section {heading}"
+    rows = re.search(r"(?:^\|.*\n)+", section[1], re.MULTILINE)
+    assert rows, f"section {heading} of {document} has no table"
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in rows[0].splitlines()[2:]]
 
 
 def subcommands() -> dict[str, Any]:
-    """Return the parser of each command."""
     (commands,) = (action.choices for action in parser()._actions if isinstance(action.choices, dict))
-    return dict(commands)
+    return commands
 
 
-def options(command: Any) -> set[str]:
-    """Return the options of a command, without --help."""
-    return {option for action in command._actions for option in action.option_strings if option.startswith("--")} - {
-        "--help"
-    }
+def option_rows() -> Iterator[tuple[str, str, str]]:
+    """Yield each command, option and default of the parser, in the form of the table of options."""
+    for command, subparser in subcommands().items():
+        for action in subparser._actions:
+            if action.option_strings and "--help" not in action.option_strings:
+                option = max(action.option_strings, key=len)
+                described = re.search(r"\(default: ([^%)]+)\)", action.help)
+                default = described[1] if described else action.default
+                yield command, option, "" if action.nargs == 0 or default is None else str(default)
 
 
-def test_the_page_for_operators_lists_every_setting_with_its_default_and_no_other() -> None:
+def headings(document: str) -> set[str]:
+    """Return the anchors of a document's headings, as GitHub makes them."""
+    lines = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", DOCUMENTS[document], flags=re.M | re.S), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in lines}
+
+
+@pytest.mark.parametrize("document", MAX_LINES)
+def test_a_document_keeps_its_limit_of_lines(document: str) -> None:
+    assert len(DOCUMENTS[document].splitlines()) <= MAX_LINES[document]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_leads_to_a_file_and_to_a_heading_of_it(document: str) -> None:
+    for name, anchor in re.findall(r"\]\(([^):#]*)#?([^):]*)\)", DOCUMENTS[document]):
+        target = (ROOT / document).parent / name if name else ROOT / document
+        assert target.exists(), name
+        if anchor:
+            assert anchor in headings(str(target.resolve().relative_to(ROOT))), f"{name}#{anchor}"
+
+
+@pytest.mark.parametrize("document", [name for name in DOCUMENTS if "decisions" not in name])
+def test_every_directory_and_module_that_is_named_exists(document: str) -> None:
+    for name in re.findall(r"`((?:service|ops|bench|tests|db|lb|docs)/[\w./-]*)`", DOCUMENTS[document]):
+        assert (ROOT / name).exists() or list(ROOT.glob(f"{name}.*")), name
+    for name in re.findall(r"`([a-z_]+\.py)`", DOCUMENTS[document]):
+        assert list(ROOT.glob(f"*/{name}")) or list(ROOT.glob(f"tests/*/{name}")), name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_place_that_a_diff_changes_is_in_its_file_once(document: str) -> None:
+    for change in changes_of(DOCUMENTS[document]):
+        assert (ROOT / change.file).read_text().count(change.old) == 1, change
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_environment_of_tox_that_is_named_exists(document: str) -> None:
+    tox = ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    environments = {name for section in tox.sections() for name in re.findall(r"[a-z]+\d*", section.partition(":")[2])}
+
+    for names in re.findall(r"tox (?:run )?-e ([\w,]+)", DOCUMENTS[document]):
+        assert set(names.split(",")) <= environments, names
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_command_line_parses(document: str) -> None:
+    lines = "\n".join(block.text for block in blocks_of(document, DOCUMENTS[document]))
+    for line in re.findall(r"^(?:\$ )?\./rinha (.*?)(?: +#.*| [<>|].*)?$", lines, re.MULTILINE):
+        if not line.startswith("test"):  # its arguments are pytest's
+            assert parser().parse_args(shlex.split(line))
+
+
+def test_both_readmes_have_the_same_commands_and_outputs() -> None:
+    readme, portuguese = ([block._replace(document="", line=0) for block in blocks_of(name, DOCUMENTS[name])]
+                          for name in (README, PORTUGUESE))  # fmt: skip
+
+    assert readme
+    assert readme == portuguese
+
+
+@pytest.mark.parametrize(("english", "portuguese"), [("Limits", "Limites"), ("Results", "Resultados")])
+def test_both_readmes_have_the_same_numbers(english: str, portuguese: str) -> None:
+    translated = [[cell.replace("todas", "all") for cell in row] for row in table(PORTUGUESE, portuguese)]
+
+    assert translated == table(README, english)
+
+
+def test_the_results_of_the_readme_are_those_of_performance_md() -> None:
+    rows = {row[0]: row for row in table("docs/performance.md", "The contest's load")}
+
+    for budget, *figures in table(README, "Results"):
+        assert set(figures) <= set(rows[budget]), budget
+
+
+def test_operations_md_lists_every_setting_with_its_default_and_no_other() -> None:
     defaults = {
         field.name.upper(): "" if field.default in ("", dataclasses.MISSING) else f"`{field.default}`"
         for field in dataclasses.fields(Config)
@@ -64,106 +132,152 @@ def test_the_page_for_operators_lists_every_setting_with_its_default_and_no_othe
     assert {row[0].strip("`"): row[1] for row in table(OPERATIONS, "Settings of the service")} == defaults
 
 
-def test_the_page_for_operators_lists_every_command_and_no_other() -> None:
-    named = [row[0].strip("`").removeprefix("./rinha ").split()[0] for row in table(OPERATIONS, "Commands")]
+def test_operations_md_lists_every_command_and_no_other() -> None:
+    named = [row[0].strip("`").split()[1] for row in table(OPERATIONS, "Commands")]
 
     assert sorted(named) == sorted(subcommands())
 
 
-def test_the_page_for_operators_lists_every_option_of_a_command_and_no_other() -> None:
-    listed = {
-        (command.strip("` "), option)
-        for row in table(OPERATIONS, "Options")
-        for option in re.findall(r"--[a-z]+", row[0])
-        for command in row[1].split(",")
-    }
+def test_operations_md_lists_every_option_of_each_command_with_its_default_and_no_other() -> None:
+    named = [
+        (command, option.strip("`").split()[0].rstrip("`,"), default.strip("`"))
+        for option, commands, default, _ in table(OPERATIONS, "Options")
+        for command in re.findall(r"`(\w+)`", commands)
+    ]
 
-    assert listed == {(name, option) for name, command in subcommands().items() for option in options(command)}
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_every_command_line_of_a_page_parses(page: str) -> None:
-    for line in commands(PAGES[page]):
-        if line.startswith("./rinha ") and not line.startswith("./rinha test"):
-            command = re.split(r" #| \|| > | < |\\$", line)[0].removeprefix("./rinha ")
-            if not re.search(r"[$…]|ID|TERM", command):
-                assert parser().parse_args(shlex.split(command)), line
+    assert sorted(named) == sorted(option_rows())
 
 
-def test_both_readmes_have_the_same_commands() -> None:
-    assert commands(README) == commands(PORTUGUESE)
+def test_operations_md_has_the_division_of_the_budget() -> None:
+    shares = [(float(cpu.split()[0]), float(memory.split()[0])) for _, cpu, memory in
+              table(OPERATIONS, "CPU and memory limits")]  # fmt: skip
+
+    assert shares == [(round(100 * CPU_SHARES[name]), round(100 * MEMORY_SHARES[name])) for name in CPU_SHARES]
 
 
-def test_the_readmes_and_the_page_of_results_are_short() -> None:
-    assert len(README.splitlines()) <= 150
-    assert len(PORTUGUESE.splitlines()) <= 150
-    assert len(PAGES["docs/performance.md"].splitlines()) <= 80
+def test_every_message_of_the_troubleshooting_table_is_in_the_code() -> None:
+    files = [ROOT / "rinha", ROOT / "lb/nginx.conf"]
+    files += [path for name in ("service", "ops", "db") for path in (ROOT / name).glob("**/*.[ps][yh]")]
+    # A message is one string: the code joins lines and inserts values.
+    code = re.sub(r'"\s+f?"', "", "".join(path.read_text() for path in files))
+
+    for message, *_ in table(OPERATIONS, "Troubleshooting"):
+        for quoted in re.findall(r"`([^`]+)`", message.partition(" from ")[0]):
+            for piece in re.split(r"9999|signal 9|…", quoted):
+                assert piece.strip() in code, piece
 
 
-def test_the_page_of_the_api_names_every_route_and_no_other() -> None:
+@pytest.mark.parametrize("document", [README, PORTUGUESE, API])
+def test_every_route_is_listed_and_no_other(document: str) -> None:
     app = falcon.inspect.inspect_app(create_app(None))  # type: ignore[arg-type]
-    routes = {re.sub(r"/\{.*?\}", "", route.path) for route in app.routes}
-    named = set(re.findall(r"(/(?:health/[a-z]+|openapi\.yaml|pessoas|users-count|users|contagem-pessoas))\b", API))
+    routes = {re.sub(r"\{.*?\}", "{id}", route.path) for route in app.routes}
+    if document != API:
+        routes = {route for route in routes if not re.match("/health/|/openapi", route)}
 
-    assert named == routes
-
-
-@pytest.mark.parametrize(
-    ("page", "link"),
-    [(name, link) for name, text in PAGES.items() for link in re.findall(r"\]\(([^):#]+)(?:#[^)]*)?\)", text)],
-)
-def test_every_link_to_a_file_is_valid(page: str, link: str) -> None:
-    assert ((ROOT / page).parent / link).exists()
+    assert set(re.findall(r"`(?:GET|POST) (/[a-z{}/.-]+)", DOCUMENTS[document])) == routes
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_directory_and_module_of_a_page_exists(page: str) -> None:
-    if "decisions" in page:
-        return  # they are of their date
-    for name in re.findall(r"`((?:service|ops|bench|db|lb|tests|docs)/(?:[a-zA-Z_./-]+)?)`", PAGES[page]):
-        assert (ROOT / name).exists(), name
+def test_every_detail_of_an_error_in_api_md_is_in_the_code() -> None:
+    code = "".join(path.read_text() for path in [*ROOT.glob("service/*.py"), ROOT / "lb/nginx.conf"])
+    rows = table(API, "Answers to a creation") + table(API, "Statuses")
+
+    for detail in [row[2].strip("`") for row in rows if "`" in row[2]]:
+        words = re.sub(r"^(apelido|nome|nascimento|stack) |parameter t |\b(32|16384)\b", "\0", detail)
+        for piece in words.split("\0"):
+            assert piece in code, piece
 
 
-def test_every_dependency_has_a_reason_and_a_pin() -> None:
-    reasons = [row[0].lower() for row in table(README, "Dependencies")]
+@pytest.mark.parametrize(("document", "heading"), [(README, "Dependencies"), (PORTUGUESE, "Dependências")])
+def test_every_dependency_has_a_reason_and_a_pin(document: str, heading: str) -> None:
+    reasons = {name.lower(): reason for name, reason in table(document, heading)}
     wanted = [line for line in (ROOT / "requirements.in").read_text().lower().split() if line]
     pinned = re.findall(r"^([a-z]\S+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
 
     assert sorted(reasons) == sorted(wanted) == sorted(pinned)
+    assert all(reasons.values())
 
 
-def test_every_message_of_the_troubleshooting_table_is_in_the_code() -> None:
-    code = "".join(
-        path.read_text()
-        for directory in ("ops", "db", "service")
-        for path in Path(ROOT, directory).glob("**/*.[ps][yh]")
-    )
-    code += (ROOT / "rinha").read_text() + (ROOT / "lb/nginx.conf").read_text()
-
-    for message, *_ in table(OPERATIONS, "Troubleshooting"):
-        for quoted in re.findall(r"`([^`]+)`", message):
-            for piece in re.split(r"9999|…", quoted):
-                assert piece.strip() in re.sub(r'"\s+f?"', "", code), piece
-
-
-def test_every_test_and_fault_of_reliability_md_exists() -> None:
-    promises = (ROOT / "docs/reliability.md").read_text()
-    files = {path.name for path in (ROOT / "tests").glob("**/*.py")}
+def test_every_test_module_and_fault_of_reliability_md_exists() -> None:
+    promises = DOCUMENTS["docs/reliability.md"]
     rows = "".join(line for line in promises.splitlines() if line.startswith("|"))
 
     for name in re.findall(r"`((?:tests/faults/)?\w+\.py)`", promises):
-        assert Path(name).name in files or (ROOT / name).exists(), name
+        assert list((ROOT / "tests").glob(f"**/{Path(name).name}")) or (ROOT / name).exists(), name
     for name in re.findall(r'"([^"]+)"', rows.replace('"taken"', "")):
         assert name in FAULTS, name
 
 
-@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
-def test_every_test_of_a_page_exists(page: str) -> None:
+@pytest.mark.parametrize("document", [name for name in DOCUMENTS if "decisions" not in name])
+def test_every_test_that_is_named_exists(document: str) -> None:
     code = "".join(path.read_text() for path in (ROOT / "tests").glob("**/*.py"))
 
-    for name in re.findall(r"`(test_\w+)`", (ROOT / "docs" / page).read_text()):
+    reasons = " ".join(block.reason for block in blocks_of(document, DOCUMENTS[document]))
+    for name in re.findall(r"`(test_\w+)`", DOCUMENTS[document]) + re.findall(r"\btest_\w+", reasons):
         assert f"def {name}(" in code, name
 
 
 def test_the_version_is_the_same_everywhere() -> None:
-    assert f"version: {__version__}" in (ROOT / "openapi.yaml").read_text()
+    assert f"version: {__version__}\n" in (ROOT / "openapi.yaml").read_text()
+    assert f"\n## [{__version__}] - 20" in DOCUMENTS["CHANGELOG.md"]
+
+
+NEW_ID, KNOWN_ID = "00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-000000000002"
+IDS = {KNOWN_ID: "22222222-2222-7222-8222-222222222222"}
+DOCUMENT = """\
+1. Text.
+
+   <!-- output not compared: it has times -->
+   ```console
+   $ ./rinha up --detach \\
+       --port 1
+   started
+   $ ./rinha count
+   0
+   ```
+
+<!-- not run: needs Java -->
+```sh
+./rinha bench
+```
+"""
+
+
+def test_a_diff_has_the_old_and_the_new_lines_of_each_place() -> None:
+    diff = "  ```diff\n  +++ a.py\n  @@\n   one\n  -two\n  +2\n  +\n  @@\n  -x\n  ```\n"
+
+    assert list(changes_of(diff)) == [Change("a.py", "one\ntwo\n", "one\n2\n\n"), Change("a.py", "x\n", "")]
+
+
+def test_blocks_have_their_commands_outputs_and_restrictions() -> None:
+    first, second = blocks_of("x.md", DOCUMENT)
+
+    assert (first.line, first.mark, second.mark, second.reason) == (4, "output not compared", "not run", "needs Java")
+    assert second.text == "./rinha bench\n"
+    assert steps_of(first) == [("./rinha up --detach \\\n    --port 1", None), ("./rinha count", None)]
+    assert steps_of(Block("x.md", 1, "console", "$ date\n$ id\n0\n")) == [("date", ""), ("id", "0")]
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "is_equal"),
+    [
+        ("1 found", "1 found", True),
+        ("1 found", "2 found", False),
+        ("… MB free, 0 lost", "17 MB free, 0 lost", True),
+        ("… MB free, 0 lost", "17 MB free, 1 lost", False),
+        ("X-Request-ID: " + "0" * 32, "X-Request-ID: " + "a" * 32, True),
+        ("Date: Sat, 28 Nov 2026\n1", "Date: Sun, 29 Nov 2026\n1", True),
+        ("Date: Sat, 28 Nov 2026\n1", "Date: Sun, 29 Nov 2026\n2", False),
+        (NEW_ID, "11111111-1111-7111-8111-111111111111", True),
+        (f"{NEW_ID} {NEW_ID}", "11111111-1111-7111-8111-111111111111 33333333-3333-7333-8333-333333333333", False),
+        (KNOWN_ID, "22222222-2222-7222-8222-222222222222", True),
+        (KNOWN_ID, "11111111-1111-7111-8111-111111111111", False),
+    ],
+)
+def test_an_output_may_differ_in_times_and_new_ids_only(shown: str, printed: str, is_equal: bool) -> None:
+    assert (match_output(shown, printed, IDS) is not None) is is_equal
+
+
+def test_new_ids_of_an_output_are_remembered() -> None:
+    assert match_output(NEW_ID, "11111111-1111-7111-8111-111111111111", IDS) == {
+        **IDS, NEW_ID: "11111111-1111-7111-8111-111111111111"
+    }  # fmt: skip
