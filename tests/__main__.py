@@ -7,7 +7,8 @@ are held to the coverage floor of tox.ini.
 import subprocess
 import sys
 
-PARALLEL = ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadgroup", "--no-loadscope-reorder"]
+# The tests of a module run in one worker, because they share fixtures.
+PARALLEL = ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder"]
 
 
 def main(arguments: list[str]) -> int:

@@ -11,13 +11,25 @@ from service.store import PeopleStore
 from tests.support.client import InProcess, OverTheWire
 from tests.support.stack import RunningStack, running_stack
 
-pytest_plugins = ["tests.support.selection", "tests.support.fault_table"]
+pytest_plugins = ["tests.support.selection", "tests.support.parallel", "tests.support.fault_table"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the fault tests."""
     parser.addoption("--rounds", type=int, default=1, help="how often each fault happens (default: 1)")
     parser.addoption("--seed", type=int, default=secrets.randbelow(1_000_000), help="of the faults (default: random)")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give a worker of pytest-xdist the seed of the main process, so that all collect the same tests."""
+    node.workerinput["seed"] = node.config.getoption("seed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take the seed of the main process."""
+    if hasattr(config, "workerinput"):
+        config.option.seed = config.workerinput["seed"]
 
 
 @pytest.fixture(scope="session")

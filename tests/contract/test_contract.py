@@ -25,6 +25,7 @@ from tests.support.contract import (
 from tests.support.people import new_nickname
 from tests.support.stack import RunningStack
 
+UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
 DIALECTS = pytest.mark.parametrize("dialect", [OFFICIAL, ENGLISH], ids=["official", "english"])
 
 
@@ -88,7 +89,7 @@ def test_both_dialects_are_one_table(client: Client) -> None:
 @DIALECTS
 @pytest.mark.parametrize(
     "identifier",
-    ["00000000-0000-7000-8000-000000000000", "x", "123", "{id}", "01890000-0000-7000-8000-00000000000g",
+    [UNKNOWN_ID, "x", "123", "{id}", "01890000-0000-7000-8000-00000000000g",
      "0189000000007000800000000000000a", "urn:uuid:00000000-0000-7000-8000-000000000000", "%F0%9F%98%80", "' OR 1=1"],
 )  # fmt: skip
 def test_an_unknown_id_is_404(client: Client, dialect: Dialect, identifier: str) -> None:
@@ -158,7 +159,7 @@ def test_an_unknown_path_is_404(client: Client, path: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-@pytest.mark.parametrize("path", ["/pessoas", "/users", "/contagem-pessoas", f"/pessoas/{uuid.uuid4()}"])
+@pytest.mark.parametrize("path", ["/pessoas", "/users", "/contagem-pessoas", f"/pessoas/{UNKNOWN_ID}"])
 def test_a_wrong_method_is_405_and_says_which_are_right(client: Client, method: str, path: str) -> None:
     answer = client.request(method, path)
 

@@ -106,9 +106,9 @@ def test_retry_after_is_that_of_the_service_and_of_nginx() -> None:
     assert f"add_header Retry-After {example} always;" in NGINX
 
 
-def test_the_describedid_is_made_by_nginx() -> None:
+def test_the_request_id_is_made_by_nginx() -> None:
     assert "X-Request-ID" in PARTS["headers"]
-    assert "add_header X-Request-ID $describedid always;" in NGINX
+    assert "add_header X-Request-ID $request_id always;" in NGINX
 
 
 def test_every_component_is_used() -> None:

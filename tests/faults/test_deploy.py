@@ -12,7 +12,7 @@ from tests.support.history import NO_VIOLATIONS, check_history
 from tests.support.load import Load
 from tests.support.observed_stack import WORKERS, ObservedStack, observed_stack
 
-pytestmark = [pytest.mark.faults, pytest.mark.alone]
+pytestmark = [pytest.mark.faults, pytest.mark.long, pytest.mark.alone]
 
 MARK = b"# the new version"
 

@@ -20,7 +20,7 @@ from service.store import PeopleStore
 from tests.support.fulltext import last_synced, watch_syncs
 from tests.support.people import new_person
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.long]
 
 SYNCS = 4
 LONGEST = 120  # seconds until the syncs have ended; a sync continues while many rows are inserted
@@ -95,7 +95,7 @@ class Traffic:
                     self.missed.append(nickname)
 
 
-@pytest.mark.parametrize("cache", [pytest.param("cache of a third", marks=pytest.mark.long), "smallest cache"])
+@pytest.mark.parametrize("cache", CACHES)
 def test_no_person_is_missed_during_a_sync(tmp_path: Path, cache: str) -> None:
     wanted = SYNCS if cache == "cache of a third" else 50 * SYNCS
     synced = 0
@@ -115,7 +115,6 @@ def test_no_person_is_missed_during_a_sync(tmp_path: Path, cache: str) -> None:
     assert traffic.searches > 500
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("cache", CACHES)
 def test_no_person_is_missed_if_mysql_stops_during_a_sync(
     tmp_path: Path, cache: str, pytestconfig: pytest.Config

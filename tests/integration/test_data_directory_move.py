@@ -13,6 +13,7 @@ from tests.support.processes import check_no_process_left, kill_processes_of, pr
 from tests.support.stack import SMALL, RunningStack
 
 
+@pytest.mark.long
 def test_a_data_directory_may_be_moved_to_a_very_long_path(stopped_cli_stack: RunningStack, tmp_path: Path) -> None:
     """The path is longer than the path of a socket may be."""
     check_moved(stopped_cli_stack, tmp_path / ("long" * 30) / ("longer" * 30))

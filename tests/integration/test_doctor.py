@@ -53,6 +53,7 @@ def test_the_findings_are_printed_as_lines(operator_stack: RunningStack) -> None
 
 
 @pytest.mark.faults
+@pytest.mark.long
 def test_a_row_missing_from_the_index_is_found_and_indexed_again(operator_stack: RunningStack) -> None:
     """InnoDB loses the row on a table without the gate."""
     lost = new_person(name=secrets.token_hex(20))

@@ -41,6 +41,7 @@ def test_people_are_seeded_once_and_no_existing_person_is_replaced(
     assert store.get(taken.id) == taken
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("taken")
 def test_a_stopped_seed_continues_where_it_stopped(stack: RunningStack, store: PeopleStore) -> None:
     assert stack.rinha("seed", "2100").returncode == 0

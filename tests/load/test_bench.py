@@ -15,7 +15,6 @@ from tests.support.stack import free_port, ops_command, ops_environment, rinha
 
 @needs_java
 @pytest.mark.long
-@pytest.mark.alone
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("dialect", ["official", "english"])
 def test_the_load_is_played_scored_and_audited(dialect: str, tmp_path: Path) -> None:
@@ -27,6 +26,7 @@ def test_the_load_is_played_scored_and_audited(dialect: str, tmp_path: Path) -> 
 
 
 @needs_java
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_run_interrupted_during_its_start_leaves_no_process(tmp_path: Path) -> None:
     command = ops_command("bench", "--port", str(free_port()), "--data", str(tmp_path), "--unlimited")

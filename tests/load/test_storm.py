@@ -16,7 +16,6 @@ MEMORY = 1013  # megabytes, the share of MySQL of 1,536
 
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.alone,
     pytest.mark.skipif(not available(), reason="needs permission to make control groups"),
 ]
 
@@ -29,9 +28,14 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
         yield stack
 
 
+def test_a_limited_stack_is_seeded(limited: RunningStack) -> None:
+    assert int(limited.wire.request("GET", "/contagem-pessoas").body) == PEOPLE
+
+
 ALL = [term for terms in MIX.values() for term in terms]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("terms", "body"), [(ALL, person), (ALL, large_person), *(([term], person) for term in BAD_TERMS)]
 )

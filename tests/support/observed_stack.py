@@ -111,6 +111,7 @@ class ObservedStack:
 def observed_stack(data: Path, root: Path = ROOT) -> Iterator[ObservedStack]:
     """Run a stack, and kill all of its processes at the end, in whatever state they are."""
     site = ObservedStack(data, root)
+    site.stack.copy_new_database()
     site.stack.up(timeout=100)
     try:
         yield site

@@ -20,13 +20,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", dest="all_tests", help="run the long tests too")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Choose by the command line; the workers of pytest-xdist have another one and receive the choice."""
-    if not hasattr(config, "workerinput"):
-        config.option.selection = _selection(config)
-
-
 def _selection(config: pytest.Config) -> Selection:
+    """Return which tests the command line selects; workers of pytest-xdist have the same command line."""
     named = config.args_source is pytest.Config.ArgsSource.ARGS
     filters = (config.getoption(name, None) for name in ("keyword", "markexpr", "lf"))
     if named or any(filters):
@@ -55,7 +50,7 @@ def _reason(config: pytest.Config, item: pytest.Item) -> str:
     """Return the marker that leaves a test out, "" if the test runs."""
     if item.get_closest_marker("soak") and "soak" not in (config.getoption("markexpr") or ""):
         return "soak"
-    if item.get_closest_marker("long") and config.option.selection == "default":
+    if item.get_closest_marker("long") and _selection(config) == "default":
         return "long"
     return ""
 
@@ -75,7 +70,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             places = Counter(test.split("/")[1] for test in tests)
             counts = ", ".join(f"{place} {count}" for place, count in sorted(places.items()))
             lines.append(f"{len(tests)} {marker} tests ({counts}): {COMMANDS[marker]}")
-    if config.option.selection != "named":
+    if _selection(config) != "named":
         lines.append("the containers: .venv/bin/tox run -e compose")
         lines.append("requests made from openapi.yaml: .venv/bin/tox run -e schemathesis")
     if lines:

@@ -1,11 +1,14 @@
 """Stacks for the tests, and the operator's commands on them."""
 
+import fcntl
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +17,7 @@ from ops.stack.data_directory import DataDirectory, State
 from service.config import Config
 from tests.support.client import OverTheWire
 
+SHARED = "RINHA_TESTS"  # the variable with the directory that the workers of a test run share
 SMALL = ("--instances", "1", "--workers", "1")  # options of `up` for a stack that starts quickly
 
 
@@ -59,6 +63,10 @@ class RunningStack(NamedTuple):
         """Run a command on this stack."""
         return rinha(*arguments, *self.options, root=self.root, **options)
 
+    def copy_new_database(self) -> None:
+        """Copy a new database, which takes a tenth of the time that its initialisation takes."""
+        shutil.copytree(new_database(), self.data, dirs_exist_ok=True)
+
     def up(self, *options: str, timeout: float = 300) -> str:
         """Start the stack in the background; return the output of `up`."""
         completed = self.rinha("up", "--detach", *options, timeout=timeout)
@@ -101,10 +109,27 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@cache
+def new_database() -> Path:
+    """Return a data directory with a new database; the first worker of the tests that needs it makes it."""
+    made = Path(os.environ[SHARED]) / "database"
+    with (made.parent / "database.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            stack = RunningStack(free_port(), made.parent / "database.part")
+            stack.up(*SMALL)
+            stack.down()
+            for name in ("run", "log"):
+                shutil.rmtree(stack.data / name)
+            stack.data.rename(made)
+    return made
+
+
 @contextmanager
 def running_stack(data: Path, *options: str) -> Iterator[RunningStack]:
-    """Run a stack on a data directory."""
+    """Run a stack on an empty data directory."""
     stack = RunningStack(free_port(), data)
+    stack.copy_new_database()
     stack.up(*options)
     try:
         yield stack

@@ -10,7 +10,10 @@ from service.finder import Finder
 from tests.support.index_model import SITUATIONS, Index, count_misses, name_of, use_model_time
 
 
-@pytest.mark.parametrize("situation", SITUATIONS)
+@pytest.mark.parametrize(
+    "situation",
+    [pytest.param(name, marks=[pytest.mark.long] * situation.moves) for name, situation in SITUATIONS.items()],
+)
 def test_no_person_is_missed_during_a_sync(situation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert count_misses(monkeypatch, SITUATIONS[situation]) == 0
 
