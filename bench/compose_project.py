@@ -15,6 +15,7 @@ from typing import Any
 
 from ops import ROOT
 from ops.errors import OperatorError
+from ops.polling import wait_until
 from ops.system.ports import is_stack_serving
 
 SERVICES = ("mysql", "api1", "api2", "nginx")
@@ -88,14 +89,9 @@ def run_command(
     return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
-def wait_until(condition: Callable[[], bool], description: str, timeout: float = 60.0) -> float:
+def wait_for(condition: Callable[[], bool], description: str, timeout: float = 60.0) -> float:
     """Return the seconds until `condition` is true; raise OperatorError after `timeout` seconds."""
-    started = time.monotonic()
-    while not condition():
-        if time.monotonic() - started > timeout:
-            raise OperatorError(f"not within {timeout:g} s: {description}")
-        time.sleep(0.2)
-    return time.monotonic() - started
+    return wait_until(condition, f"not within {timeout:g} s: {description}", timeout, interval=0.2)
 
 
 @dataclass
@@ -130,8 +126,8 @@ class ComposeProject:
         started = time.monotonic()
         self.compose("up", "--detach", timeout=START_TIMEOUT)
         # MySQL first: while it initialises, a temporary server may answer for a moment.
-        wait_until(lambda: self.is_healthy("mysql"), "mysql is healthy", START_TIMEOUT)
-        wait_until(lambda: is_stack_serving(self.port), "the service answers through its port", START_TIMEOUT)
+        wait_for(lambda: self.is_healthy("mysql"), "mysql is healthy", START_TIMEOUT)
+        wait_for(lambda: is_stack_serving(self.port), "the service answers through its port", START_TIMEOUT)
         return time.monotonic() - started
 
     def remove(self) -> None:

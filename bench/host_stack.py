@@ -42,8 +42,9 @@ class HostStack:
 
     def query(self, statement: str) -> str:
         """Return the result of a statement of MySQL's root: lines of columns that tabs separate."""
-        client = MySQLServer(self._directory).client_command()
-        return subprocess.run([*client, "-N", "-e", statement], capture_output=True, text=True, check=True).stdout
+        completed = MySQLServer(self._directory).execute(statement, "-N")
+        completed.check_returncode()
+        return completed.stdout
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import os
 import platform
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from bench.statistics import Run, Samples, parse, summarise
 from ops import ROOT
 from ops.console import Progress, show_progress
 from ops.errors import OperatorError
+from ops.periodic import repeated
 
 PROJECT = ROOT / "bench/gatling"
 PEOPLE, TERMS = 100_000, 5_000  # as in the contest's files
@@ -92,25 +92,17 @@ def _prepare_gatling(version: str, progress: Progress) -> str:
 @contextmanager
 def _sampling(stack: Stack, samples: list[dict[str, Any]]) -> Iterator[None]:
     """Append what each component has used to `samples`, once a second."""
-    ended = threading.Event()
 
     def sample() -> dict[str, Any]:
         used = stack.consumption().items()
         components = {name: {"cpu_s": one.cpu, "rss_mb": one.memory / 2**20} for name, one in used}
         return {"t": time.time(), "components": components}
 
-    def watch() -> None:
-        samples.append(sample())
-        while not ended.wait(1.0):
-            samples.append(sample())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    samples.append(sample())
     try:
-        yield
+        with repeated(lambda: samples.append(sample()), 1.0):
+            yield
     finally:
-        ended.set()
-        watcher.join()
         if stack.limits:
             throttled = {name: used.throttled for name, used in stack.consumption().items()}
             print("periods of 100 ms in which a component ran out of CPU:", throttled)

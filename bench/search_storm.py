@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +27,7 @@ from bench.search_latency import MIX
 from bench.statistics import percentile
 from bench.wire import send
 from ops.client import search_path
+from ops.periodic import repeated
 from ops.stack.data_directory import DataDirectory
 from ops.stack.mysql import connect_as_root
 from service.person import OFFICIAL
@@ -144,28 +145,20 @@ def play(  # noqa: PLR0913 - the dimensions of a load
 @contextmanager
 def _watching(directory: DataDirectory) -> Iterator[Watched]:
     """Watch MySQL until the end of the context."""
-    watched, ended = Watched(), threading.Event()
+    watched, pid = Watched(), 0
 
-    def watch() -> None:
-        pid = 0
-        while not ended.wait(WATCH_INTERVAL):
-            try:
-                current = directory.running().components["mysql"].pid
-                watched.starts += current != pid != 0
-                pid = current
-                status = Path(f"/proc/{pid}/status").read_text()
-                watched.memory = max(watched.memory, int(status.split("VmRSS:")[1].split()[0]) >> 10)
-                watched.statements = max(watched.statements, statements(directory))
-            except (OSError, IndexError, KeyError, pymysql.MySQLError):
-                continue  # MySQL is being restarted
+    def look() -> None:
+        nonlocal pid
+        with suppress(OSError, IndexError, KeyError, pymysql.MySQLError):  # MySQL is being restarted
+            current = directory.running().components["mysql"].pid
+            watched.starts += current != pid != 0
+            pid = current
+            status = Path(f"/proc/{pid}/status").read_text()
+            watched.memory = max(watched.memory, int(status.split("VmRSS:")[1].split()[0]) >> 10)
+            watched.statements = max(watched.statements, statements(directory))
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
+    with repeated(look, WATCH_INTERVAL):
         yield watched
-    finally:
-        ended.set()
-        watcher.join()
 
 
 def statements(directory: DataDirectory) -> int:

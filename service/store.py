@@ -12,8 +12,9 @@ from service.timed_reader import Step
 MAX_RETRY_AFTER = 32  # seconds
 SCHEMA = "schema 6"  # the comment of the table in db/schema.sql
 
+COLUMNS = "id, apelido, nome, nascimento, stack"
 # The id is hexadecimal (X'…'), because PyMySQL escapes bytes one at a time.
-INSERT = "INSERT INTO pessoas (id, apelido, nome, nascimento, stack) VALUES (X%s, %s, %s, %s, %s)"
+INSERT = f"INSERT INTO pessoas ({COLUMNS}) VALUES (X%s, %s, %s, %s, %s)"
 _BY_ID = f"SELECT {PERSON} FROM pessoas WHERE id = X%s"
 _COUNT = "SELECT pessoas FROM contagem"
 _SCHEMA = (

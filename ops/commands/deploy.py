@@ -4,7 +4,6 @@ import argparse
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -14,6 +13,7 @@ from ops import ROOT
 from ops.commands import options
 from ops.console import Progress, show, show_progress
 from ops.errors import OperatorError
+from ops.polling import wait_until
 from ops.stack.data_directory import DataDirectory, State, instance_names, worker_sockets
 from ops.system.processes import end_with_parent, kill_group, started_at
 from service.probe import is_serving
@@ -113,7 +113,8 @@ def _try_new_version(directory: DataDirectory, instance: _InstanceProcess) -> No
         return _are_ready([socket])
 
     try:
-        _wait_until(is_ready, f"the new version does not become ready, and nothing was restarted; see {log}")
+        failure = f"the new version does not become ready, and nothing was restarted; see {log}"
+        wait_until(is_ready, failure, READY_TIMEOUT)
     finally:
         trial.terminate()
         with suppress(subprocess.TimeoutExpired):
@@ -145,12 +146,4 @@ def _restart(directory: DataDirectory, name: str, is_ready: Callable[[], bool], 
             raise OperatorError(failure)
         return is_ready()
 
-    _wait_until(is_back, failure)
-
-
-def _wait_until(condition: Callable[[], bool], failure: str) -> None:
-    deadline = time.monotonic() + READY_TIMEOUT
-    while not condition():
-        if time.monotonic() > deadline:
-            raise OperatorError(failure)
-        time.sleep(0.05)
+    wait_until(is_back, failure, READY_TIMEOUT)

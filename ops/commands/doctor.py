@@ -4,7 +4,6 @@ import argparse
 import json
 import re
 import shutil
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from ops.stack.data_directory import DataDirectory, State
 from ops.stack.mysql import CONFIGURATION, OLDEST_VERSION, SCHEMA, MySQLServer, connect_as_root
 from ops.system.processes import started_at
 from service.search import ngrams_of
+from service.store import COLUMNS, INSERT
 
 NEWEST = 50_000  # people that are looked up in the full-text index, without --all
 NGRAMS = 2  # by which a person is looked up; InnoDB loses all n-grams of a row or none
@@ -38,7 +38,6 @@ SETTINGS = (
     "innodb_flush_log_at_trx_commit", "innodb_doublewrite", "transaction_isolation", "character_set_server",
     "collation_server", "max_connections",
 )  # fmt: skip
-_COLUMNS = "id, apelido, nome, nascimento, stack"
 
 
 class Finding(NamedTuple):
@@ -173,12 +172,7 @@ def _check_schema(cursor: Cursor, directory: DataDirectory, progress: Progress) 
     cursor.execute("DROP DATABASE IF EXISTS rinha_doctor")
     cursor.execute("CREATE DATABASE rinha_doctor CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci")
     try:
-        completed = subprocess.run(
-            [*MySQLServer(directory, progress).client_command(), "rinha_doctor"],
-            input=SCHEMA.read_text(),
-            capture_output=True,
-            text=True,
-        )
+        completed = MySQLServer(directory, progress).execute(SCHEMA.read_text(), "rinha_doctor")
         expected = _definitions(cursor, "rinha_doctor")
     finally:
         cursor.execute("DROP DATABASE rinha_doctor")
@@ -297,8 +291,7 @@ def _store_again(cursor: Cursor, identifier: bytes) -> None:
     """Replace a person's row by an equal one, in one transaction: readers see either row."""
     cursor.execute("BEGIN")
     cursor.execute("SELECT id FROM contagem FOR UPDATE")  # first the gate, as each INSERT does
-    rows = _query(cursor, f"SELECT {_COLUMNS} FROM pessoas WHERE id = %s FOR UPDATE", [identifier])
-    if rows:
+    for _, *values in _query(cursor, f"SELECT {COLUMNS} FROM pessoas WHERE id = %s FOR UPDATE", [identifier]):
         cursor.execute("DELETE FROM pessoas WHERE id = %s", [identifier])
-        cursor.execute(f"INSERT INTO pessoas ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s)", rows[0])
+        cursor.execute(INSERT, (identifier.hex(), *values))
     cursor.execute("COMMIT")

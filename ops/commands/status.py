@@ -2,13 +2,14 @@
 
 import argparse
 import json
-import subprocess
 import time
 from collections.abc import Mapping
 
+import pymysql
+
 from ops.commands import options
 from ops.stack.data_directory import DataDirectory, State
-from ops.stack.mysql import MySQLServer
+from ops.stack.mysql import connect_as_root
 from ops.system.processes import Usage, usage
 
 
@@ -33,12 +34,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _count_rows(directory: DataDirectory) -> int | None:
     """Return the number of people, or None if MySQL does not answer."""
-    completed = subprocess.run(
-        [*MySQLServer(directory).client_command(), "-N", "-e", "SELECT pessoas FROM rinha.contagem"],
-        capture_output=True,
-        text=True,
-    )
-    return int(completed.stdout) if completed.returncode == 0 else None
+    try:
+        with connect_as_root(directory.mysql_socket) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT pessoas FROM rinha.contagem")
+            return int(cursor.fetchall()[0][0])
+    except pymysql.MySQLError:
+        return None
 
 
 def _document(

@@ -102,6 +102,10 @@ class MySQLServer:
         """Return the command line of the mysql client, as MySQL's root."""
         return [*self._programs.mysql, "--no-defaults", f"--socket={self._directory.mysql_socket}", "--user=root"]
 
+    def execute(self, statements: str, *options: str) -> subprocess.CompletedProcess[str]:
+        """Give statements to the mysql client, as MySQL's root."""
+        return subprocess.run([*self.client_command(), *options], input=statements, capture_output=True, text=True)
+
     def reserve_command(self) -> list[str]:
         """Return the command line that keeps a reserve of disk for the running server."""
         mark = self._directory.path / "index.suspect"
@@ -139,7 +143,7 @@ class MySQLServer:
         Raises OperatorError if the server ends, or does not answer within `START_TIMEOUT` seconds.
         """
         deadline = time.monotonic() + START_TIMEOUT
-        while (completed := self._execute("SELECT 1")).returncode:
+        while (completed := self.execute("SELECT 1")).returncode:
             if time.monotonic() > deadline or not is_alive():
                 raise OperatorError(f"mysqld does not answer: {completed.stderr.strip()}; see {self._log}")
             time.sleep(0.1)
@@ -151,7 +155,7 @@ class MySQLServer:
             password_file.touch(mode=0o600)
             password_file.write_text(secrets.token_hex(16))
         account = f"SET @password = '{password_file.read_text()}';\n{(CONFIGURATION / 'account.sql').read_text()}"
-        completed = self._execute(f"CREATE DATABASE IF NOT EXISTS rinha; USE rinha;\n{SCHEMA.read_text()}{account}")
+        completed = self.execute(f"CREATE DATABASE IF NOT EXISTS rinha; USE rinha;\n{SCHEMA.read_text()}{account}")
         if completed.returncode:
             raise OperatorError(f"the schema cannot be created: {completed.stderr.strip()}")
         self._unfinished.unlink()
@@ -181,9 +185,6 @@ class MySQLServer:
                 progress(line.strip())
         if upgrade.returncode:
             raise OperatorError(f"the schema cannot be brought up to date: {line.strip()}; see {log}")
-
-    def _execute(self, statements: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self.client_command(), input=statements, capture_output=True, text=True)
 
 
 def _end_with_parent_and_unblock_signals() -> None:

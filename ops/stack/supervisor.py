@@ -100,7 +100,8 @@ class StackSupervisor:
             return component.is_alive()
 
         mysql.prepare(is_starting, progress)
-        self._add("reserve", mysql.reserve_command())
+        # As in MySQL's container the reserve shares MySQL's limits. Its messages are for the operator.
+        self._add("reserve", mysql.reserve_command(), control_group="mysql", has_log=False)
 
     def _start_instance(self, instance: str) -> None:
         environment = {
@@ -128,16 +129,22 @@ class StackSupervisor:
                 raise OperatorError(f"the service does not answer on port {self._port}; see {self._directory.log}")
             time.sleep(0.05)
 
-    def _add(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Component:
-        """Start a component and supervise it from now on."""
-        # The reserve shares MySQL's limits, as in MySQL's container, and its messages are for the operator.
-        is_reserve = name == "reserve"
+    def _add(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        *,
+        control_group: str = "",
+        has_log: bool = True,
+    ) -> Component:
+        """Start a component, in the control group of its own name unless another is given, and supervise it."""
         component = Component(
             name,
             command,
             environment or {},
-            None if is_reserve else self._directory.log / f"{name}.log",
-            partial(self._groups.join, "mysql" if is_reserve else name) if self._groups else lambda: None,
+            self._directory.log / f"{name}.log" if has_log else None,
+            partial(self._groups.join, control_group or name) if self._groups else lambda: None,
         )
         component.start()
         self._components.append(component)

@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -22,6 +21,7 @@ from pathlib import Path
 
 from ops.console import Progress
 from ops.errors import OperatorError
+from ops.periodic import repeated
 
 DEBIAN_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 UNSTABLE = "sid"  # has MySQL; Debian's stable releases have MariaDB, which has no ngram parser
@@ -171,23 +171,16 @@ def _locked(path: Path) -> Iterator[None]:
 @contextmanager
 def _showing_download(directory: Path, sizes: Sequence[int], progress: Progress) -> Iterator[None]:
     """Show how many bytes of the archives, which have these sizes, are in `directory`."""
-    ended = threading.Event()
 
-    def watch() -> None:
-        while not ended.wait(PROGRESS_INTERVAL):
-            downloaded = 0
-            for path in directory.rglob("*.deb"):
-                with suppress(FileNotFoundError):  # apt moves a complete archive from partial/ to `directory`
-                    downloaded += path.stat().st_size
-            progress(f"downloading {len(sizes)} packages: {downloaded / 1e6:.0f} of {sum(sizes) / 1e6:.0f} MB")
+    def show() -> None:
+        downloaded = 0
+        for path in directory.rglob("*.deb"):
+            with suppress(FileNotFoundError):  # apt moves a complete archive from partial/ to `directory`
+                downloaded += path.stat().st_size
+        progress(f"downloading {len(sizes)} packages: {downloaded / 1e6:.0f} of {sum(sizes) / 1e6:.0f} MB")
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
+    with repeated(show, PROGRESS_INTERVAL):
         yield
-    finally:
-        ended.set()
-        watcher.join()
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bench.compose_project import BUILD_TIMEOUT, SERVICES, wait_until
+from bench.compose_project import BUILD_TIMEOUT, SERVICES, wait_for
 from ops import ROOT
 from ops.system.ports import is_stack_serving
 from tests.compose.conftest import BuiltProject
@@ -76,7 +76,7 @@ def test_both_instances_serve(containers: BuiltProject) -> None:
         return {name for line in lines for name in re.findall(r"/(api\d)\.", json.loads(line)["upstream"])}
 
     # A container without root writes its log all the same: /dev/stdout is its own.
-    wait_until(lambda: instances() == {"api1", "api2"}, "both instances in the access log", 10)
+    wait_for(lambda: instances() == {"api1", "api2"}, "both instances in the access log", 10)
 
 
 class Clients:
@@ -144,7 +144,7 @@ def test_restarting_the_instances_one_after_the_other_fails_no_request(container
             # As `restart` does, but for Podman's Docker API, whose restart kills at once.
             containers.compose("stop", service)
             containers.compose("start", service)
-            wait_until(lambda: containers.is_healthy(service), f"{service} is back")  # noqa: B023
+            wait_for(lambda: containers.is_healthy(service), f"{service} is back")  # noqa: B023
         time.sleep(1)
         assert not clients.exhausted, "the clients had no requests left before the end"
 
@@ -171,7 +171,7 @@ def _replace(containers: BuiltProject, service: str, checkout: Path) -> None:
         containers.compose("up", "--detach", "--no-deps", "--force-recreate", service, root=checkout)
         return containers.container(service) != former
 
-    wait_until(is_replaced, f"{service} is replaced")
+    wait_for(is_replaced, f"{service} is replaced")
 
 
 def test_a_new_version_replaces_the_instances_one_after_the_other_and_fails_no_request(
@@ -187,7 +187,7 @@ def test_a_new_version_replaces_the_instances_one_after_the_other_and_fails_no_r
 
     with Clients(containers) as clients:
         _replace(containers, "api1", checkout)
-        wait_until(lambda: "no such thing" in containers.logs("api1"), "the bad version does not start")
+        wait_for(lambda: "no such thing" in containers.logs("api1"), "the bad version does not start")
         assert not containers.is_healthy("api1")
         assert containers.container("api2") == old["api2"]
 
@@ -195,7 +195,7 @@ def test_a_new_version_replaces_the_instances_one_after_the_other_and_fails_no_r
         containers.compose("build", "api1", timeout=BUILD_TIMEOUT, root=checkout)
         for service in ("api1", "api2"):
             _replace(containers, service, checkout)
-            wait_until(lambda: containers.is_healthy(service), f"{service} serves")  # noqa: B023
+            wait_for(lambda: containers.is_healthy(service), f"{service} serves")  # noqa: B023
         time.sleep(1)
 
     print(f"{clients.requests} requests, the slowest {clients.slowest:.3f} s")
@@ -223,8 +223,8 @@ def test_a_killed_part_comes_back_with_everybody(containers: BuiltProject, servi
         now = containers.inspect(service)["State"]
         return bool(now["Running"] and now["Pid"] != state["Pid"])
 
-    seconds = wait_until(is_back, f"the restart policy starts {service} again", 60)
-    seconds += wait_until(
+    seconds = wait_for(is_back, f"the restart policy starts {service} again", 60)
+    seconds += wait_for(
         lambda: is_stack_serving(containers.port) and containers.is_healthy(service), f"{service} is ready"
     )
     print(f"{service} was back after {seconds:.1f} s")
@@ -270,12 +270,12 @@ def test_a_full_disk_costs_answers_until_there_is_room_and_the_index_is_whole(sm
     filled = small_disk.run("mysql", "sh", "-c", f"cd /var/lib/mysql && {fill}")
     assert filled.returncode == 0, filled.stderr
 
-    wait_until(lambda: "reserve: less" in small_disk.logs("mysql"), "the reserve is seen to be used", 10)
-    seconds = wait_until(lambda: status() == 503, "nobody is stored", 5)
+    wait_for(lambda: "reserve: less" in small_disk.logs("mysql"), "the reserve is seen to be used", 10)
+    seconds = wait_for(lambda: status() == 503, "nobody is stored", 5)
     _is_stored(small_disk, person)
     assert [status() for _ in range(20)] == [503] * 20
     assert small_disk.run("mysql", "rm", "/var/lib/mysql/ballast").returncode == 0
-    back = wait_until(lambda: status() == 201, "people are stored again", 30)
+    back = wait_for(lambda: status() == 201, "people are stored again", 30)
 
     print(f"refused after {seconds:.1f} s, stored again {back:.1f} s after there was room")
     _is_stored(small_disk, person)
@@ -295,8 +295,8 @@ def test_data_of_an_older_release_are_brought_up_to_date(containers: BuiltProjec
 
     containers.compose("stop", "mysql")
     containers.compose("start", "mysql")
-    wait_until(lambda: "the data has schema 6" in containers.logs("mysql"), "the data are upgraded", 60)
-    wait_until(lambda: is_stack_serving(containers.port), "the service answers", 30)
+    wait_for(lambda: "the data has schema 6" in containers.logs("mysql"), "the data are upgraded", 60)
+    wait_for(lambda: is_stack_serving(containers.port), "the service answers", 30)
 
     assert f"upgrading {before} people from schema 4 to schema 6" in containers.logs("mysql")
     assert _count(containers) == before
@@ -333,7 +333,7 @@ def test_without_the_database_requests_are_told_to_come_back_and_recover_by_them
         health = {service: containers.is_healthy(service) for service in ("api1", "api2", "nginx")}
     finally:
         containers.compose("start", "mysql")
-    wait_until(lambda: is_stack_serving(containers.port), "the service answers again")
+    wait_for(lambda: is_stack_serving(containers.port), "the service answers again")
 
     assert (answer.status, answer.json()["status"]) == (503, 503)
     assert int(answer.headers["retry-after"]) > 0

@@ -55,7 +55,7 @@ def test_a_command_that_does_not_end_is_ended_with_all_it_has_started(
 
     group = int((tmp_path / "group").read_text())
     # Its pipes were waited for, and one that is killed closes them a moment before it is gone.
-    compose_project.wait_until(lambda: not members(group), "all are gone", timeout=5)
+    compose_project.wait_for(lambda: not members(group), "all are gone", timeout=5)
 
 
 def test_a_command_that_is_interrupted_may_end_what_it_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
