@@ -1,4 +1,4 @@
-"""A stack of its own for each test run: MySQL, two API instances and nginx, on a free port."""
+"""The stacks and clients that test modules share; each worker of pytest-xdist has its own."""
 
 import secrets
 from collections.abc import Iterator
@@ -9,34 +9,69 @@ import pytest
 from service.app import create_app
 from service.store import PeopleStore
 from tests.support.client import InProcess, OverTheWire
-from tests.support.stack import RunningStack, started
+from tests.support.stack import RunningStack, running_stack
+
+pytest_plugins = ["tests.support.selection", "tests.support.parallel", "tests.support.fault_table"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--rounds", type=int, default=1, help="how often each fault is made (default: 1)")
-    parser.addoption("--seed", type=int, default=secrets.randbelow(1_000_000), help="of the faults (default: any)")
+    """Add the options of the fault tests."""
+    parser.addoption("--rounds", type=int, default=1, help="how often each fault happens (default: 1)")
+    parser.addoption("--seed", type=int, default=secrets.randbelow(1_000_000), help="of the faults (default: random)")
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    return f"faults: --rounds {config.getoption('rounds')} --seed {config.getoption('seed')}"
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give a worker of pytest-xdist the seed of the main process, so that all collect the same tests."""
+    node.workerinput["seed"] = node.config.getoption("seed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take the seed of the main process."""
+    if hasattr(config, "workerinput"):
+        config.option.seed = config.workerinput["seed"]
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with started(tmp_path_factory.mktemp("stack")) as running:
-        yield running
+    """Yield a stack to which tests only add people."""
+    with running_stack(tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="session")
 def store(stack: RunningStack) -> PeopleStore:
+    """Return the store of the stack."""
     return PeopleStore(stack.config)
 
 
 @pytest.fixture(scope="session")
 def app(store: PeopleStore) -> Any:
+    """Return the application on the stack's MySQL."""
     return create_app(store)
 
 
 @pytest.fixture(scope="session", params=["in process", "over the wire"])
 def client(request: pytest.FixtureRequest, stack: RunningStack, app: Any) -> InProcess | OverTheWire:
+    """Return a client of the application in this process, and one of the stack's port."""
     return InProcess(app) if request.param == "in process" else stack.wire
+
+
+@pytest.fixture(scope="session")
+def search_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """Yield the stack of the search tests, whose oracle reads the whole table."""
+    with running_stack(tmp_path_factory.mktemp("search")) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def search_store(search_stack: RunningStack) -> PeopleStore:
+    """Return the store of the search tests."""
+    return PeopleStore(search_stack.config)
+
+
+@pytest.fixture(scope="session")
+def operator_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """Yield a stack whose database the tests change and kill as an operator may."""
+    with running_stack(tmp_path_factory.mktemp("operator")) as stack:
+        yield stack

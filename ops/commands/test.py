@@ -1,17 +1,21 @@
-"""Run the tests with tox; every argument goes to pytest."""
+"""Run the tests with tox, without the long ones; --all runs those too, and other arguments go to pytest."""
 
 import argparse
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 from ops import ROOT
-from ops.console import show_progress
-from ops.system.debian import run_where_bjoern_builds
+from ops.console import ignore_progress, show_progress
+from ops.errors import OperatorError
+from ops.stack import mysql, nginx
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what pytest is given."""
+    """Add the option for the long tests, and the arguments of pytest."""
+    parser.add_argument("--all", action="store_true", help="run the long tests too; must be the first argument")
     parser.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="an argument of pytest")
 
 
@@ -22,7 +26,18 @@ def run(arguments: argparse.Namespace) -> int:
         show_progress("installing tox")
         base = getattr(sys, "_base_executable", sys.executable)
         pip = [base, "-m", "pip", "--python", sys.executable, "install", "--quiet", "--require-hashes"]
-        status = run_where_bjoern_builds([*pip, "--requirement", str(ROOT / "requirements-dev.txt")], show_progress)
+        status = subprocess.run([*pip, "--requirement", str(ROOT / "requirements-tox.txt")]).returncode
         if status:
             return status
-    return subprocess.run([str(tox), "run", "-e", "tests", "--", *arguments.arguments], cwd=ROOT).returncode
+    download = threading.Thread(target=download_servers)
+    download.start()
+    status = subprocess.run([str(tox), "run", "-e", "tests", "--", *arguments.arguments], cwd=ROOT).returncode
+    download.join()
+    return status
+
+
+def download_servers() -> None:
+    """Download MySQL and nginx if the host has none, while tox makes its environment."""
+    with suppress(OperatorError, OSError):  # the tests that need the servers report the error
+        mysql.find_programs(ignore_progress)
+        nginx.find_program(ignore_progress)

@@ -1,6 +1,6 @@
-"""Whatever is sent, made up by hypothesis: the status is one of the contract's, and what is accepted is kept.
+"""Any body, term and id gets a status of the contract, and an accepted person is stored as sent.
 
-Each run is another one; what fails is printed with how to see it again, and kept in .hypothesis for the next.
+hypothesis generates other examples in each run. A failure is printed with the code that repeats it.
 """
 
 import json
@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 from service.person import ENGLISH, OFFICIAL, Dialect
 from service.resources import BODY_LIMIT
-from tests.contract.test_contract import check_problem, normal
 from tests.support.client import Answer, Client
-from tests.support.people import nickname
+from tests.support.contract import check_problem, nfc
+from tests.support.people import new_nickname
 
-# The client is of the session and remembers nothing, so that many examples may share it.
+# The client has no state, so many examples may share it.
 FUZZED = settings(deadline=None, derandomize=False, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 DIALECT = st.sampled_from([OFFICIAL, ENGLISH])
 
-# What has hurt others; every character, half of a pair of surrogates and control characters too; lengths on both
-# sides of the limits.
+# Texts that often cause defects; any character, single surrogates and control characters too; lengths on both sides of
+# the limits.
 SPICES = [
     "\ud800", "\udfff",
     "\ud83d\ude00", "😀", "e\u0301", "é", "\u1112\u1161\u11ab", "\u0958", "\U0001d160", "\x00", "\n",
@@ -49,12 +49,12 @@ STACK = st.one_of(st.none(), st.lists(TEXT, max_size=5), st.lists(st.one_of(TEXT
 
 @st.composite
 def documents(draw: st.DrawFn, dialect: Dialect) -> dict[str, Any]:
-    """Return a person in whom at most two things are odd: the one hides no other."""
+    """Draw a person with at most two odd fields, so that one error hides no other."""
     document: dict[str, Any] = {
-        dialect.nickname: nickname(), dialect.name: "Ana", dialect.birth_date: "2000-01-01", dialect.skills: None
+        dialect.nickname: new_nickname(), dialect.name: "Ana", dialect.birth_date: "2000-01-01", dialect.skills: None
     }  # fmt: skip
     odd = {
-        dialect.nickname: st.one_of(TEXT.map(lambda text: nickname()[:9] + text), TEXT, ANYTHING),
+        dialect.nickname: st.one_of(TEXT.map(lambda text: new_nickname()[:9] + text), TEXT, ANYTHING),
         dialect.name: st.one_of(TEXT, TEXT, ANYTHING),
         dialect.birth_date: st.one_of(DATE, DATE, ANYTHING),
         dialect.skills: STACK,
@@ -70,69 +70,61 @@ def documents(draw: st.DrawFn, dialect: Dialect) -> dict[str, Any]:
 
 @st.composite
 def bodies(draw: st.DrawFn, dialect: Dialect) -> bytes:
-    """Return bytes: JSON as it should be, JSON that was tampered with, or anything."""
+    """Draw bytes: valid JSON, changed JSON, or anything."""
     body = json.dumps(draw(documents(dialect)), ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
-    if draw(st.integers(0, 9)) == 0:  # each key may be there twice
+    if draw(st.integers(0, 9)) == 0:  # so that keys may be repeated
         body = body[:-1] + b"," + json.dumps(draw(documents(dialect))).encode()[1:]
     for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
         start = draw(st.integers(0, len(body)))
         end = draw(st.integers(start, min(start + 5, len(body))))
-        body = body[:start] + draw(st.one_of(st.binary(max_size=4), st.sampled_from(PIECES))) + body[end:]
-    return draw(st.one_of(st.just(body), st.just(body), st.just(body), st.just(body), st.binary(max_size=200), deep()))
-
-
-PIECES = [
-    piece.encode()
-    for piece in (
-        '"',
-        "\\",
-        "\\u0000",
-        "\\ud83d",
-        "{",
-        "]",
-        ",",
-        ":",
-        "\n",
-        "\0",
-        "01",
-        "1e999",
-        "-",
-        "NaN",
-        "7" * 5000,
+        body = body[:start] + draw(st.one_of(st.binary(max_size=4), st.sampled_from(FRAGMENTS))) + body[end:]
+    result: bytes = draw(
+        st.one_of(st.just(body), st.just(body), st.just(body), st.just(body), st.binary(max_size=200), deep())
     )
-]
+    return result
+
+
+FRAGMENTS = [
+    b'"', b"\\", b"\\u0000", b"\\ud83d", b"{", b"]", b",", b":", b"\n", b"\0", b"01", b"1e999", b"-", b"NaN",
+    b"7" * 5000,
+]  # fmt: skip
 
 
 def deep() -> st.SearchStrategy[bytes]:
+    """Return a strategy of deeply nested JSON."""
     pairs = st.sampled_from([(b"[", b"]"), (b'{"a":', b"}"), (b"[1,", b"]"), (b'{"apelido":', b"}")])
-    return st.builds(lambda pair, depth, closed: pair[0] * depth + b"0" + pair[1] * depth * closed,
-                     pairs, st.integers(1, 1600), st.booleans())  # fmt: skip
+    return st.builds(
+        lambda pair, depth, closed: pair[0] * depth + b"0" + pair[1] * depth * closed,
+        pairs,
+        st.integers(1, 1600),
+        st.booleans(),
+    )
 
 
 def check_creation(client: Client, dialect: Dialect, body: bytes) -> Answer:
-    """Check the answer to a creation, and that who was created is there, once, just as sent."""
-    answer = client.ask("POST", dialect.people, body, {"Content-Type": "application/json"})
+    """Check the answer to a creation, and that a created person is stored once, as sent."""
+    answer = client.request("POST", dialect.people, body, {"Content-Type": "application/json"})
     if answer.status != 201:
         assert answer.status in ((400, 422) if len(body) <= BODY_LIMIT else (400, 413, 422))
         check_problem(answer, answer.status, answer.json().get("field"))
         assert answer.json().get("field") in {None, *dialect[3:]}
         return answer
     sent = json.loads(body)
-    person = client.ask("GET", answer.headers["location"])
+    person = client.request("GET", answer.headers["location"])
     assert person.status == 200
     assert person.json() == answer.json()
     assert person.json() == {
         "id": answer.headers["location"].rpartition("/")[2],
-        **{field: normal(sent.get(field)) for field in dialect[3:]},
+        **{field: nfc(sent.get(field)) for field in dialect[3:]},
     }
-    again = client.ask("POST", dialect.people, body, {"Content-Type": "application/json"})
+    again = client.request("POST", dialect.people, body, {"Content-Type": "application/json"})
     check_problem(again, 422, dialect.nickname)
     return answer
 
 
 @settings(FUZZED, max_examples=250)
 @given(data=st.data(), dialect=DIALECT)
-def test_any_body_is_refused_or_kept_as_it_is(client: Client, data: st.DataObject, dialect: Dialect) -> None:
+def test_any_body_is_refused_or_stored_as_sent(client: Client, data: st.DataObject, dialect: Dialect) -> None:
     check_creation(client, dialect, data.draw(bodies(dialect)))
 
 
@@ -150,14 +142,14 @@ CHARACTERS = st.characters(exclude_categories=["Cs", "Cc"])
 def test_every_character_but_control_characters_is_accepted(  # noqa: PLR0917
     client: Client, dialect: Dialect, name: str, skills: list[str] | None, date: str, ascii_only: bool
 ) -> None:
-    nick = nickname()
+    nick = new_nickname()
     fields = (nick + name[0], name, date, skills)
     body = json.dumps(dict(zip(dialect[3:], fields, strict=True)), ensure_ascii=ascii_only).encode()
 
     answer = check_creation(client, dialect, body)
 
     assert answer.status == 201
-    assert client.ask("GET", f"{dialect.people}?{dialect.term}={nick}").json() == [answer.json()]
+    assert client.request("GET", f"{dialect.people}?{dialect.term}={nick}").json() == [answer.json()]
 
 
 @settings(FUZZED, max_examples=150)
@@ -166,8 +158,8 @@ def test_every_character_but_control_characters_is_accepted(  # noqa: PLR0917
     term=st.one_of(ANY_TEXT, NEAR_LIMIT, st.sampled_from(['+"a', "@1", "(", "~*", "abc* -def", ")) OR 1=1 -- "])),
 )
 @example(dialect=OFFICIAL, term='" IN NATURAL LANGUAGE MODE) OR 1=1 -- ')
-def test_any_term_is_answered_with_those_who_have_it(client: Client, dialect: Dialect, term: str) -> None:
-    answer = client.ask(
+def test_any_term_is_answered_with_at_most_fifty_people(client: Client, dialect: Dialect, term: str) -> None:
+    answer = client.request(
         "GET", f"{dialect.people}?{dialect.term}={quote(term.encode('utf-8', 'surrogatepass'), safe='')}"
     )
 
@@ -183,10 +175,10 @@ def test_any_term_is_answered_with_those_who_have_it(client: Client, dialect: Di
     dialect=DIALECT,
     identifier=st.one_of(ANY_TEXT, st.uuids().map(str), st.from_regex(r"[0-9a-fA-F-]{36}", fullmatch=True)),
 )
-def test_any_id_that_nobody_has_is_404(client: Client, dialect: Dialect, identifier: str) -> None:
+def test_any_unknown_id_is_404(client: Client, dialect: Dialect, identifier: str) -> None:
     path = quote(identifier.encode("utf-8", "surrogatepass"), safe="")
 
-    answer = client.ask("GET", f"{dialect.people}/{path}")
+    answer = client.request("GET", f"{dialect.people}/{path}")
 
     assert answer.status in (404, 400)
     check_problem(answer, answer.status)

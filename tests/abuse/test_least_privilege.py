@@ -1,4 +1,4 @@
-"""The service can do what it must and nothing else, tells its password to nobody, and listens in one place."""
+"""The service's account has the necessary privileges only, its password is in one file, and only nginx listens."""
 
 import os
 import re
@@ -12,35 +12,36 @@ import pytest
 from pymysql.cursors import Cursor
 
 from ops import ROOT
-from ops.stack.data_directory import DataDirectory
 from ops.system.processes import members
-from tests.support.people import nickname, somebody
+from tests.support.people import new_person
+from tests.support.processes import make_program
 from tests.support.stack import RunningStack
 
-# What MySQL says to those who may not: by the table, by the database, by a global privilege, by an option.
-# (ANALYZE and OPTIMIZE TABLE are open to whoever may select and insert. They change no row.)
+# MySQL's errors for a missing privilege on a table, a database or the server, and for a forbidden option.
+# SELECT and INSERT permit ANALYZE and OPTIMIZE TABLE too, which change no row.
 DENIED = {1044, 1045, 1142, 1143, 1227, 1290, 1370, 1410, 3948}
 
 
 @pytest.fixture
 def service(stack: RunningStack) -> Iterator[Cursor]:
-    """A cursor of the service's own account."""
+    """Yield a cursor of the service's account."""
     config = stack.config
     connection = pymysql.connect(
-        unix_socket=config.db_socket, user=config.db_user, password=config.db_password, database=config.db_name,
-        ssl_disabled=True, local_infile=True,
-    )  # fmt: skip
+        unix_socket=config.db_socket,
+        user=config.db_user,
+        password=config.db_password,
+        database=config.db_name,
+        ssl_disabled=True,
+        local_infile=True,
+    )
     yield connection.cursor()
     connection.close()
 
 
 def processes(stack: RunningStack) -> dict[int, str]:
-    """Return the process ids of the stack, with the name of the component."""
-    state = DataDirectory(stack.data).last_state()
-    assert state
-    return {state.pid: "up"} | {
-        pid: name for name, component in state.components.items() for pid in members(component.pid)
-    }
+    """Return the processes of the stack with the names of their components."""
+    components = stack.state.components.items()
+    return {stack.state.pid: "up"} | {pid: name for name, component in components for pid in members(component.pid)}
 
 
 def test_the_account_of_the_service_may_read_and_add_people_and_read_their_count(service: Cursor) -> None:
@@ -79,14 +80,16 @@ def test_the_account_of_the_service_may_read_and_add_people_and_read_their_count
         "SHOW ENGINE INNODB STATUS",
     ],
 )  # fmt: skip
-def test_whatever_else_it_asks_for_is_denied(service: Cursor, statement: str) -> None:
+def test_any_other_statement_of_the_account_of_the_service_is_denied(service: Cursor, statement: str) -> None:
     with pytest.raises(pymysql.MySQLError) as denied:
         service.execute(statement)
 
     assert denied.value.args[0] in DENIED, denied.value
 
 
-def test_it_reads_no_file_and_sees_no_other_schema_or_connection(service: Cursor, stack: RunningStack) -> None:
+def test_the_account_of_the_service_reads_no_file_and_sees_no_other_schema_or_connection(
+    service: Cursor, stack: RunningStack
+) -> None:
     service.execute("SELECT LOAD_FILE('/etc/passwd')")
     assert service.fetchall() == ((None,),)
     service.execute("SHOW DATABASES")
@@ -94,12 +97,11 @@ def test_it_reads_no_file_and_sees_no_other_schema_or_connection(service: Cursor
     service.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'rinha'")
     assert sorted(service.fetchall()) == [("contagem",), ("pessoas",)]
     service.execute("SHOW PROCESSLIST")
-    assert {row[1] for row in service.fetchall()} == {"rinha"}  # root's, of the next line, would be shown with PROCESS
+    assert {row[1] for row in service.fetchall()} == {"rinha"}  # with PROCESS the list would contain root too
     assert any(row[1] == "root" for row in stack.sql("SHOW PROCESSLIST"))
 
 
-def test_migrations_are_of_another_account(stack: RunningStack) -> None:
-    """Root, over the socket of a directory that only this user may enter; and the service's account owns nothing."""
+def test_upgrades_run_as_root_over_a_socket_that_only_its_owner_reaches(stack: RunningStack) -> None:
     assert (stack.data.stat().st_mode & 0o777, (stack.data / "run").stat().st_mode & 0o777) == (0o700, 0o700)
     assert stack.sql("SELECT CURRENT_USER()") == [["root@localhost"]]
     assert stack.sql("SELECT user, host FROM mysql.user WHERE user NOT LIKE 'mysql.%' ORDER BY user") == [
@@ -128,25 +130,24 @@ def test_the_password_is_in_one_file_and_in_no_process_list_environment_or_log(s
     assert [path.name for path in texts if password in path.read_bytes()] == ["db_password"]
 
 
-def test_the_database_of_the_containers_gets_the_password_by_no_argument(tmp_path: Path) -> None:
-    """As everybody on the host may read the arguments of a container's processes."""
+def test_the_database_of_the_containers_gets_no_password_as_an_argument(tmp_path: Path) -> None:
+    """Every user of the host may read the arguments of a container's processes."""
     arguments, statements = tmp_path / "arguments", tmp_path / "statements"
     for name in ("cat", "mysql"):
-        stand_in = tmp_path / name
-        real = shutil.which(name) if name == "cat" else f"tee {statements}"
-        stand_in.write_text(
-            f'#!/bin/sh\nprintf "%s\\n" "$@" >> {arguments}\nexec {real} {"$@" if name == "cat" else ""}\n'
-        )
-        stand_in.chmod(0o755)
+        real = f'{shutil.which(name)} "$@"' if name == "cat" else f"tee {statements}"
+        make_program(tmp_path / name, f'printf "%s\\n" "$@" >> {arguments}\nexec {real}')
     (tmp_path / "password").write_text("5ec3e7")
     script = (ROOT / "db/account.sh").read_text().replace("/db/account.sql", str(ROOT / "db/account.sql"))
 
     subprocess.run(
         ["sh", "-c", script],
-        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "DB_PASSWORD_FILE": str(tmp_path / "password"),
-             "MYSQL_ROOT_PASSWORD": "r007"},
+        env={
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "DB_PASSWORD_FILE": str(tmp_path / "password"),
+            "MYSQL_ROOT_PASSWORD": "r007",
+        },
         check=True,
-    )  # fmt: skip
+    )
 
     assert statements.read_text() == "SET @password = '5ec3e7';\n" + (ROOT / "db/account.sql").read_text()
     assert "--user=root" in arguments.read_text()
@@ -154,7 +155,7 @@ def test_the_database_of_the_containers_gets_the_password_by_no_argument(tmp_pat
 
 
 def test_the_image_holds_the_service_and_no_secret() -> None:
-    """Only what is copied can be in it, and the build is sent nothing else."""
+    """The build receives only the files that the image needs."""
     containerfile = (ROOT / "Containerfile").read_text()
 
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", containerfile, re.MULTILINE)
@@ -189,9 +190,9 @@ def _target(link: str) -> str:
         return ""
 
 
-def test_the_service_may_add_and_read(service: Cursor) -> None:
-    """Or all of the above would be shown by an account that can do nothing."""
-    person = somebody(nickname=nickname())
+def test_the_account_of_the_service_adds_and_reads_a_person(service: Cursor) -> None:
+    """Otherwise the tests above would pass for an account that can do nothing."""
+    person = new_person()
 
     service.execute(
         "INSERT INTO pessoas (id, apelido, nome, nascimento) VALUES (%s, %s, %s, %s)",

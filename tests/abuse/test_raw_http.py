@@ -1,254 +1,40 @@
-"""What no HTTP library would send, byte for byte through nginx: one table of bytes and the answers they must get.
+"""Requests that no HTTP library sends get exactly the answers of a table, byte for byte through nginx.
 
-Whatever comes, the service answers the next client, no worker has died, every error has the one shape, and a
-request that is hidden in another one is never carried out.
+Afterwards the service answers the next client, no worker has died, each error has the form of all errors, and a request
+that is hidden in another one was not executed.
 """
 
 import json
 import socket
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import pytest
 
-from ops.stack.data_directory import DataDirectory
 from ops.system.processes import members
-from tests.contract.test_contract import check_problem
-from tests.support.client import Answer
-from tests.support.people import nickname
+from tests.support.contract import check_problem
+from tests.support.people import new_nickname
+from tests.support.raw_http import CHUNKED, HIDDEN, LENGTH, STORED, TABLE, Case, answers_to, chunk, person, post
 from tests.support.stack import RunningStack
 from tests.support.traffic import answers_in
 
-STORED = b"<nick: stored.>"  # becomes a nickname that nobody has; every 201 must have stored it
-HIDDEN = b"<nick: hidden.>"  # becomes another one, of a person whom nobody may ever find
-HOST = b"Host: localhost\r\n"
-CLOSE = HOST + b"Connection: close\r\n"
-TOO_LARGE = b"Content-Length: 16385\r\n"
 
-
-class Case(NamedTuple):
-    """Bytes for one connection, and the statuses of all that must be answered, in order."""
-
-    name: str
-    sent: bytes
-    statuses: tuple[int, ...]
-    half_closes: bool = False  # at once, like a client that has nothing more to say
-
-
-def get(target: bytes, headers: bytes = CLOSE, version: bytes = b"HTTP/1.1", method: bytes = b"GET") -> bytes:
-    return b"%s %s %s\r\n%s\r\n" % (method, target, version, headers)
-
-
-def post(body: bytes, headers: bytes = b"", connection: bytes = CLOSE, version: bytes = b"HTTP/1.1") -> bytes:
-    """Return a creation with just the headers given; `%d` in them is the length of the body."""
-    headers = headers.replace(b"%d", b"%d" % len(body))
-    return b"POST /pessoas %s\r\n%sContent-Type: application/json\r\n%s\r\n%s" % (version, connection, headers, body)
-
-
-def person(nick: bytes) -> bytes:
-    return b'{"apelido":"%s","nome":"Ana","nascimento":"2000-01-01"}' % nick
-
-
-def chunk(data: bytes) -> bytes:
-    return b"%x\r\n%s\r\n" % (len(data), data)
-
-
-ANA = person(STORED)
-COUNT = get(b"/contagem-pessoas", HOST)
-LAST = get(b"/contagem-pessoas")
-LENGTH = b"Content-Length: %d\r\n"
-CHUNKED = b"Transfer-Encoding: chunked\r\n"
-SMUGGLED = post(person(HIDDEN), LENGTH)
-
-TABLE = [
-    # Several requests on one connection.
-    Case("ten requests in one segment", COUNT * 9 + LAST, (200,) * 10),
-    Case("a creation between reads", COUNT + post(ANA, LENGTH, HOST) + LAST, (200, 201, 200)),
-    Case("a creation after one that is refused", post(b"{}", LENGTH, HOST) + post(ANA, LENGTH), (422, 201)),
-    Case("a read after a body of another type", post(ANA, LENGTH, HOST).replace(b"/json", b"/xml") + LAST, (415, 200)),
-    Case("a read after a method that is unknown", b"BREW /pessoas HTTP/1.1\r\n" + HOST + b"\r\n" + LAST, (405, 200)),
-    Case("a creation after garbage", COUNT + b"garbage\r\n\r\n" + SMUGGLED, (200, 400)),
-    Case("a creation after a body too large", post(b"", TOO_LARGE) + SMUGGLED, (413,)),
-    Case("a creation after Connection: close", LAST + SMUGGLED, (200,)),
-    Case("empty lines before a request", b"\r\n\r\n" + LAST, (200,)),
-    # A client that closes its side has not gone away.
-    Case("half-closed after a read", COUNT, (200,), half_closes=True),
-    Case("half-closed after a creation", post(ANA, LENGTH), (201,), half_closes=True),
-    Case("half-closed after three requests", COUNT * 2 + post(ANA, LENGTH, HOST), (200, 200, 201), half_closes=True),
-    Case("half-closed in the middle of a body", post(person(HIDDEN), LENGTH)[:-9], (), half_closes=True),
-    Case("half-closed in the middle of a chunk", post(chunk(person(HIDDEN))[:-9], CHUNKED), (), half_closes=True),
-    Case("half-closed in the middle of the headers", COUNT[:-9], (), half_closes=True),
-    Case("closed without a word", b"", (), half_closes=True),
-    Case("empty lines and no more", b"\r\n" * 3, (), half_closes=True),
-    # Where does the body end? Two answers to that are none.
-    Case("Content-Length and chunked", post(b"0\r\n\r\n" + SMUGGLED, LENGTH + CHUNKED, HOST), (400,)),
-    Case("chunked and Content-Length", post(b"0\r\n\r\n" + SMUGGLED, CHUNKED + b"Content-Length: 3\r\n", HOST), (400,)),
-    Case("two equal Content-Lengths", post(person(HIDDEN), LENGTH * 2), (400,)),
-    Case("two Content-Lengths", post(person(HIDDEN), LENGTH + b"Content-Length: 0\r\n", HOST), (400,)),
-    Case("a list of Content-Lengths", post(person(HIDDEN), b"Content-Length: %d, %d\r\n"), (400,)),
-    Case("chunked twice", post(chunk(person(HIDDEN)) + b"0\r\n\r\n", CHUNKED * 2), (400,)),
-    *(
-        Case(f"Transfer-Encoding: {value}", post(b"0\r\n\r\n" + SMUGGLED, f"Transfer-Encoding: {value}\r\n".encode()),
-             (400,))
-        for value in ("xchunked", "identity", "gzip, chunked", "chunked, identity", '"chunked"', "chunked\x0b")
-    ),
-    Case("a space before the colon", post(b"0\r\n\r\n" + SMUGGLED, b"Transfer-Encoding : chunked\r\n"), (400,)),
-    Case("chunked in HTTP/1.0", post(chunk(person(HIDDEN)) + b"0\r\n\r\n", CHUNKED, version=b"HTTP/1.0"), (400,)),
-    Case("names with underscores are no names",
-         post(ANA, LENGTH + b"Content_Length: 3\r\nTransfer_Encoding: chunked\r\n"), (201,)),
-    Case("Content-Length called hop-by-hop", post(ANA, LENGTH, CLOSE.replace(b"close", b"close, Content-Length")),
-         (201,)),
-    Case("no length at all", post(SMUGGLED), (400,)),
-    Case("a request in the body of a read", get(b"/contagem-pessoas", CLOSE + b"Content-Length: %d\r\n" % len(SMUGGLED))
-         + SMUGGLED, (200,)),
-    Case("a request in the chunks of a read", get(b"/contagem-pessoas", CLOSE + CHUNKED) + chunk(SMUGGLED)
-         + b"0\r\n\r\n", (200,)),
-    *(
-        Case(f"a request in the body of a {method}",
-             get(b"/pessoas", HOST + b"Content-Length: %d\r\n" % len(SMUGGLED), method=method.encode())
-             + SMUGGLED + LAST, (405, 200))
-        for method in ("PUT", "BREW")
-    ),
-    # Chunks.
-    Case("chunks", post(chunk(ANA[:7]) + chunk(ANA[7:]) + b"0\r\n\r\n", CHUNKED), (201,)),
-    Case("chunks and trailers", post(chunk(ANA) + b"0\r\nContent-Length: 5\r\nX: y\r\n\r\n", CHUNKED), (201,)),
-    Case("chunks with extensions", post(chunk(ANA).replace(b"\r", b';a="b"\r', 1) + b"0;c\r\n\r\n", CHUNKED), (201,)),
-    *(
-        Case(f"a chunk of size {size}", post(b"%s\r\n%s\r\n0\r\n\r\n" % (size.encode(), person(HIDDEN)), CHUNKED),
-             (400,))
-        for size in ("", "zz", "-5", "0x5", "5", "ffffffffffffffff", "8000000000000000", "1000000000000003e")
-    ),
-    Case("a chunk of 4 GiB", post(b"100000000\r\n" + person(HIDDEN), CHUNKED), (413,)),
-    Case("chunks larger than the limit", post((chunk(b" " * 4095) * 5) + b"0\r\n\r\n", CHUNKED), (413,)),
-    # Lengths.
-    *(
-        Case(f"Content-Length: {value}", post(person(HIDDEN), f"Content-Length: {value}\r\n".encode()), (400,))
-        for value in ("-1", "-0", "+5", "abc", "", "0x10", "1e3", "5.0", "5 5", "9223372036854775808",
-                      "18446744073709551616", "18446744073709551684", "9" * 40)
-    ),
-    *(
-        Case(f"Content-Length: {value}", post(person(HIDDEN), f"Content-Length: {value}\r\n".encode()), (413,))
-        for value in (16385, 2**31, 2**32, 2**32 + 68, 2**63 - 1)
-    ),
-    Case("a length with zeros before it", post(ANA, b"Content-Length: 0000%d\r\n"), (201,)),
-    Case("a length that is too short", post(ANA, b"Content-Length: 5\r\n"), (400,)),
-    # Lines and headers.
-    Case("bare LF", LAST.replace(b"\r\n", b"\n"), (200,)),
-    Case("bare CR", LAST.replace(b"\r\n", b"\r"), (400,)),
-    Case("a folded header", get(b"/contagem-pessoas", CLOSE + b"X-A: 1\r\n 2\r\n"), (400,)),
-    Case("a folded Transfer-Encoding", post(b"0\r\n\r\n" + SMUGGLED, b"Transfer-Encoding:\r\n chunked\r\n"), (400,)),
-    Case("a header of 7 kB", get(b"/contagem-pessoas", CLOSE + b"X-A: " + b"a" * 7000 + b"\r\n"), (200,)),
-    Case("a header of 20 kB", get(b"/contagem-pessoas", CLOSE + b"X-A: " + b"a" * 20_000 + b"\r\n"), (400,)),
-    Case("400 headers of 90 bytes", get(b"/contagem-pessoas", CLOSE + (b"X-A: " + b"a" * 83 + b"\r\n") * 400), (400,)),
-    Case("2,000 small headers", get(b"/contagem-pessoas", CLOSE + b"X: y\r\n" * 2000), (400,)),
-    Case("a header without a name", get(b"/contagem-pessoas", CLOSE + b": x\r\n"), (400,)),
-    Case("a space in a name", get(b"/contagem-pessoas", CLOSE + b"X Y: x\r\n"), (400,)),
-    Case("a first header that is folded", get(b"/contagem-pessoas", b" X: y\r\n" + CLOSE), (400,)),
-    Case("NUL in a header", get(b"/contagem-pessoas", CLOSE + b"X: a\0b\r\n"), (400,)),
-    Case("no Host", get(b"/contagem-pessoas", b"Connection: close\r\n"), (400,)),
-    Case("two Hosts", get(b"/contagem-pessoas", CLOSE + HOST), (400,)),
-    Case("a Host that is none", get(b"/contagem-pessoas", b"Connection: close\r\nHost: a b/c\r\n"), (400,)),
-    # Paths and queries.
-    *(
-        Case(f"target {target!r}", get(target), (400,))
-        for target in (
-            b"/pessoas/%", b"/pessoas/%z", b"/%zz", b"/%00", b"/pessoas/%00", b"/pes\0soas", b"/pessoas?t=a\0b",
-            b"/pessoas?t=\xc3\xa9", b"/\xc3\xa9", b"/pessoas?t=\xff", b"/pessoas?t=a b", b"/pessoas?t=\x1b[31m",
-            b"/pessoas?t=\x7f", b"/../etc/passwd", b"/%2e%2e/etc/passwd", b"*", b"contagem-pessoas", b"?t=a", b"",
-        )
-    ),
-    *(
-        Case(f"target {target!r}", get(target), (200,))
-        for target in (
-            b"/pessoas?t=%", b"/pessoas?t=%zz", b"/pessoas?t=%e", b"/pessoas?t=%00", b"/pessoas?t=%ff",
-            b"/pessoas?t=a#b",
-            b"/pessoas?t=%0d%0aSet-Cookie:%20a=b", b"/pessoas?" + b"&" * 5000 + b"t=a", b"/pessoas?t=" + b"a" * 7900,
-            b"/pessoas?t=" + b"%" * 7900, b"http://localhost/contagem-pessoas", b"HTTPS://elsewhere:1/contagem-pessoas",
-            b"/%63ontagem-pessoas",
-        )
-    ),
-    *(
-        Case(f"target {target!r}", get(target), (404,))
-        for target in (
-            b"/pessoas/%2F..", b"/a/../contagem-pessoas", b"/pessoas;t=a?t=a", b"/PESSOAS?t=a", b"http://localhost",
-            b"/_400", b"/_404", b"/_405",
-            b"/_503", b"/health", b"/health/live", b"//health/live", b"/./health/ready", b"/%68ealth/live",
-            b"/health%2flive", b"/pessoas/../health/live", b"http://localhost/health/live",
-        )
-    ),
-    Case("a target of 9 kB", get(b"/" + b"a" * 9000), (414,)),
-    # Methods and versions.
-    *(
-        Case(f"method {method!r}", get(b"/pessoas", method=method), (405,))
-        for method in (b"TRACE", b"PRI", b"PROPFIND", b"BREW", b"PUT", b"A" * 3000)
-    ),
-    *(
-        Case(f"method {method!r}", get(b"/pessoas", method=method), (400,))
-        for method in (b"CONNECT", b"get", b"G\0T", b"G T", b"", b"\x16\x03\x01")
-    ),
-    Case("a tunnel", get(b"localhost:3306", method=b"CONNECT"), (405,)),
-    Case("OPTIONS *", get(b"*", method=b"OPTIONS"), (400,)),
-    Case("an empty request line", b" \r\n\r\n", (400,)),
-    Case("HTTP/1.0", b"GET /contagem-pessoas HTTP/1.0\r\n\r\n", (200,)),
-    Case("a creation in HTTP/1.0", post(ANA, LENGTH, b"", b"HTTP/1.0"), (201,)),
-    Case("HTTP/1.0 without a length", post(person(HIDDEN), b"", b"", b"HTTP/1.0"), (400,)),
-    Case("HTTP/1.9", get(b"/contagem-pessoas", version=b"HTTP/1.9"), (200,)),
-    *(
-        Case(f"version {version!r}", get(b"/contagem-pessoas", version=version), (400,))
-        for version in (b"HTTP/0.9", b"HTTP/2.0", b"HTTP/3", b"HTTP/1.", b"HTTP/01.1", b"http/1.1", b"SMTP/1.1")
-    ),
-    Case("the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(30), (400,)),
-    Case("an upgrade to HTTP/2", get(b"/contagem-pessoas", HOST + b"Connection: Upgrade, HTTP2-Settings\r\n"
-         b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"), (200,)),
-    Case("a greeting of TLS", bytes.fromhex("16030100c8010000c40303") + bytes(150), (400,)),
-    # Expect.
-    Case("Expect: 100-continue", post(ANA, LENGTH + b"Expect: 100-continue\r\n"), (100, 201)),
-    Case("Expect something else", post(ANA, LENGTH + b"Expect: the unexpected\r\n"), (201,)),
-    Case("Expect with a body too large", post(b"", TOO_LARGE + b"Expect: 100-continue\r\n"), (413,)),
-    # Bodies.
-    Case("NUL in a body", post(ANA[:-1] + b',"x":"\0"}', LENGTH), (400,)),
-]  # fmt: skip
-
-
-def answers_to(case: Case, port: int) -> list[Answer]:
-    """Send what a case says and return all answers till nginx closes, which it is given every reason to do."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
-        connection.sendall(case.sent)
-        if case.half_closes:
-            connection.shutdown(socket.SHUT_WR)
-        received = b""
-        while len(answers_in(received)[0]) < len(case.statuses) and (data := connection.recv(65536)):
-            received += data
-        if not case.half_closes:
-            connection.shutdown(socket.SHUT_WR)
-        while data := connection.recv(65536):
-            received += data
-    answers, rest = answers_in(received)
-    assert rest == b""
-    return answers
-
-
-def workers(stack: RunningStack) -> dict[str, list[int]]:
-    """Return the processes of each component that faces clients."""
-    state = DataDirectory(stack.data).last_state()
-    assert state
-    return {
-        name: sorted(members(component.pid))
-        for name, component in state.components.items()
-        if name not in ("mysql", "reserve")
-    }
+def processes(stack: RunningStack) -> dict[str, list[int]]:
+    """Return the processes of nginx and of the instances."""
+    components = stack.state.components.items()
+    return {name: sorted(members(component.pid)) for name, component in components if name not in ("mysql", "reserve")}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def nobody_dies(stack: RunningStack) -> Iterator[None]:
-    before = workers(stack)
+def no_process_dies(stack: RunningStack) -> Iterator[None]:
+    """Check that the same processes run after all tests of this module."""
+    before = processes(stack)
     yield
-    assert workers(stack) == before
+    assert processes(stack) == before
 
 
 @pytest.mark.parametrize("case", TABLE, ids=lambda case: case.name[:60])
 def test_bytes_are_answered_as_the_table_says(stack: RunningStack, case: Case) -> None:
-    stored, hidden = nickname()[: len(STORED)], nickname()[: len(HIDDEN)]
+    stored, hidden = new_nickname()[: len(STORED)], new_nickname()[: len(HIDDEN)]
     sent = case.sent.replace(STORED, stored.encode()).replace(HIDDEN, hidden.encode())
 
     answers = answers_to(case._replace(sent=sent), stack.port)
@@ -258,21 +44,21 @@ def test_bytes_are_answered_as_the_table_says(stack: RunningStack, case: Case) -
         if answer.status >= 400:
             check_problem(answer, answer.status, answer.json().get("field"))
         assert answer.status == 100 or answer.headers["x-request-id"]
-    assert [one["id"] for one in found(stack, stored)] == [
+    assert [one["id"] for one in search(stack, stored)] == [
         answer.json()["id"] for answer in answers if answer.status == 201
     ]
-    assert found(stack, hidden) == []
+    assert search(stack, hidden) == []
 
 
-def found(stack: RunningStack, nick: str) -> list[dict[str, str]]:
-    """Ask as the next client does, on a new connection."""
-    answer = stack.wire.ask("GET", f"/pessoas?t={nick}")
+def search(stack: RunningStack, nickname: str) -> list[dict[str, str]]:
+    """Return the people that a search on a new connection finds."""
+    answer = stack.wire.request("GET", f"/pessoas?t={nickname}")
     assert answer.status == 200
     return list(answer.json())
 
 
 @pytest.mark.parametrize(
-    ("sent", "received"), [(b"GET /pessoas?t=nobody%20at%20all\r\n", b"[]"), (b"GET /pessoas\r\n", None)]
+    ("sent", "received"), [(b"GET /pessoas?t=no%20such%20person\r\n", b"[]"), (b"GET /pessoas\r\n", None)]
 )
 def test_http_0_9_gets_a_body_and_nothing_else(stack: RunningStack, sent: bytes, received: bytes | None) -> None:
     with socket.create_connection(("127.0.0.1", stack.port), timeout=20) as connection:
@@ -282,18 +68,18 @@ def test_http_0_9_gets_a_body_and_nothing_else(stack: RunningStack, sent: bytes,
     assert body == received if received else json.loads(body)["status"] == 400
 
 
-def test_a_creation_in_http_0_9_creates_nobody(stack: RunningStack) -> None:
-    hidden = nickname()
+def test_a_creation_in_http_0_9_is_refused(stack: RunningStack) -> None:
+    hidden = new_nickname()
     with socket.create_connection(("127.0.0.1", stack.port), timeout=20) as connection:
         connection.sendall(b"POST /pessoas\r\n" + person(hidden.encode()))
         assert json.loads(connection.makefile("rb").read())["status"] == 400
 
-    assert found(stack, hidden) == []
+    assert search(stack, hidden) == []
 
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_request_that_comes_byte_by_byte_is_one_request(stack: RunningStack, chunked: bool) -> None:
-    nick = nickname()
+    nick = new_nickname()
     body = person(nick.encode())
     in_chunks = b"".join(chunk(bytes([byte])) for byte in body) + b"0\r\n\r\n"
     with socket.create_connection(("127.0.0.1", stack.port), timeout=20) as connection:
@@ -303,4 +89,4 @@ def test_a_request_that_comes_byte_by_byte_is_one_request(stack: RunningStack, c
         (answer,), _ = answers_in(connection.makefile("rb").read())
 
     assert answer.status == 201
-    assert [one["id"] for one in found(stack, nick)] == [answer.json()["id"]]
+    assert [one["id"] for one in search(stack, nick)] == [answer.json()["id"]]

@@ -1,33 +1,37 @@
-"""Requests made from openapi.yaml, valid and not, and every answer compared with what it says.
+"""Requests made from openapi.yaml, valid and invalid, get the answers that it describes.
 
-In an environment of its own, `tox -e schemathesis`: it needs more packages than all other tests together.
+`tox -e schemathesis` runs this test: it needs more packages than all other tests together.
 """
 
+import importlib.util
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from ops import ROOT
 from tests.support.stack import RunningStack
 
 EXAMPLES = 100  # for each operation
-# Nobody logs in here; and a valid person is refused when the nickname is taken, as it often is in such a run.
+# There is no login, and a valid person is refused if the nickname is taken, which is frequent in such a run.
 NOT_CHECKED = "ignored_auth,object_level_authorization,positive_data_acceptance"
 
 
+@pytest.mark.skipif(not importlib.util.find_spec("schemathesis"), reason="needs tox -e schemathesis")
 def test_every_answer_is_as_openapi_yaml_says(stack: RunningStack, tmp_path: Path) -> None:
-    """No 5xx, no undescribed status, header, type or schema; what is invalid is refused; links lead somewhere."""
-    # Each run is another one. It prints its seed, and `--seed` repeats it.
-    words = [
+    """No answer is a 5xx or has an undescribed status, header, type or schema, and invalid requests are refused."""
+    # Each run has other requests. It prints its seed, and `--seed` repeats it.
+    arguments = [
         *("run", str(ROOT / "openapi.yaml"), "--url", f"http://127.0.0.1:{stack.port}"),
         *("--exclude-path-regex", "^/health/"),  # not published
         *("--checks", "all", "--exclude-checks", NOT_CHECKED, "--max-examples", str(EXAMPLES)),
         *("--no-color", "--warnings", "off"),
     ]
     run = subprocess.run(
-        [sys.executable, "-m", "schemathesis.cli", *words],
-        cwd=tmp_path,  # it leaves files behind
+        [sys.executable, "-m", "schemathesis.cli", *arguments],
+        cwd=tmp_path,  # for the files that it writes
         capture_output=True,
         text=True,
     )

@@ -1,71 +1,64 @@
 """The contest's load on the containers, within the limits that compose.yaml states and the kernel applies."""
 
-import os
 import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from bench.compose_project import SERVICES, ComposeProject, run_command
 from bench.compose_stack import ComposeStack
-from ops import ROOT
 from ops.errors import OperatorError
 from ops.system.cgroups import Group
-from tests.compose import conftest
-from tests.compose.test_limits import total
-from tests.load.test_bench import needs_java, play
-from tests.support.stack import free_port
+from tests.support.bench import needs_java, run_bench
+from tests.support.compose import BuiltProject, total_limits
+from tests.support.stack import free_port, ops_command, ops_environment
 
 pytestmark = pytest.mark.timeout(1500)
 
 
 @needs_java
-@pytest.mark.usefixtures("an_engine")
+@pytest.mark.usefixtures("engine")
 def test_the_load_is_played_on_containers_within_the_limits_of_compose_yaml(tmp_path: Path) -> None:
-    result = play(tmp_path, "--compose")
+    result = run_bench(tmp_path, "--compose")
 
-    cpus, memory = total()
+    cpus, memory = total_limits()
     assert result["limits"] == {"CPU": float(cpus), "MB": memory}
     assert set(result["resources"]) == {*SERVICES, "all"}
-    for part, used in result["resources"].items():
-        assert used["cpu_s"] > 0, part
-        assert used["peak_mb"] > 1, part
+    for component, used in result["resources"].items():
+        assert used["cpu_s"] > 0, component
+        assert used["peak_mb"] > 1, component
     assert result["resources"]["mysql"]["peak_mb"] > 100
     assert result["resources"]["all"]["peak_mb"] < memory
 
 
 @needs_java
-def test_an_interrupted_run_leaves_no_container_volume_or_image(
-    an_engine: tuple[str, list[str]], tmp_path: Path
-) -> None:
-    words = ["bench", "--compose", "--port", str(free_port()), "--data", str(tmp_path), "--duration", "60"]
-    seen, name, there = "", "", list[str]()
+def test_an_interrupted_run_leaves_no_container_volume_or_image(engine: tuple[str, list[str]], tmp_path: Path) -> None:
+    command = ops_command("bench", "--compose", "--port", str(free_port()), "--data", str(tmp_path), "--duration", "60")
+    output, name, during = "", "", list[str]()
     with subprocess.Popen(
-        [sys.executable, "-P", "-m", "ops", *words],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    ) as running:  # fmt: skip
+        command, env=ops_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as running:
         assert running.stdout
         for line in running.stdout:
-            seen += line
+            output += line
             if found := re.search(r"starting the containers of (\S+)", line):
                 name = found[1]
             if "playing the load" in line:
-                there = ComposeProject(*an_engine, name, 0).remaining()
+                during = ComposeProject(*engine, name, 0).remaining()
                 running.send_signal(signal.SIGTERM)
 
-    assert running.returncode == 128 + signal.SIGTERM, seen
-    assert len(there) >= len(SERVICES), "nothing was there to be left"
-    assert ComposeProject(*an_engine, name, 0).remaining() == []
-    assert run_command(an_engine[0], "image", "inspect", f"localhost/rinha:{name}").returncode
+    assert running.returncode == 128 + signal.SIGTERM, output
+    assert len(during) >= len(SERVICES), "there were no containers"
+    assert ComposeProject(*engine, name, 0).remaining() == []
+    assert run_command(engine[0], "image", "inspect", f"localhost/rinha:{name}").returncode
     assert not list(tmp_path.glob("results.jsonl"))
 
 
-def test_a_limit_that_the_kernel_does_not_apply_is_not_called_one(containers: conftest.BuiltProject) -> None:
-    known = containers.inspect("api2")
-    group = Group.of(known["State"]["Pid"], known["Id"])
+def test_a_limit_that_the_kernel_does_not_apply_is_refused(containers: BuiltProject) -> None:
+    container = containers.inspect("api2")
+    group = Group.of(container["State"]["Pid"], container["Id"])
     limit = group.limit()
     stated = limit.cpus
     try:

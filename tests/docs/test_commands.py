@@ -22,7 +22,7 @@ from service.probe import is_serving
 from tests.support.documents import DOCUMENTS, Block, blocks_of, match_output, steps_of
 from tests.support.stack import free_port
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 LONG = re.compile(r"(\./rinha (bench|test)|tox run)\b")
 BLOCKS = [block for name, text in DOCUMENTS.items() for block in blocks_of(name, text) if "decisions" not in name]

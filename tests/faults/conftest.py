@@ -1,28 +1,33 @@
-"""The table of what faults did, printed after the tests."""
+"""A fault proxy between MySQL and the service."""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.support.history import Verdict
+from service.store import PeopleStore
+from tests.support.proxy import FaultProxy
+from tests.support.stack import RunningStack
 
-COLUMNS = ("rounds", "requests", "acknowledged", "503", "cut", "slowest", "lost", "doubled", "untrue")
-TALLY = pytest.StashKey[dict[str, list[Verdict]]]()
-
-
-@pytest.fixture(scope="session")
-def tally(request: pytest.FixtureRequest) -> dict[str, list[Verdict]]:
-    """Return where each round's verdict goes, by the name of its fault."""
-    return request.config.stash.setdefault(TALLY, {})
+TIMEOUT = 0.5  # seconds that the service waits for a statement
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    tally = config.stash.get(TALLY, {})
-    if not tally:
-        return
-    terminalreporter.section(f"faults, --seed {config.getoption('seed')}")
-    terminalreporter.write_line(f"{'fault':<28}" + "".join(f"{column:>13}" for column in COLUMNS))
-    every = [verdict for verdicts in tally.values() for verdict in verdicts]
-    for name, verdicts in [*sorted(tally.items()), ("total", every)]:
-        figures = [len(verdicts)] + [sum(one[column] for one in verdicts) for column in range(4)]
-        figures += [f"{max(one.slowest for one in verdicts):.2f} s"]
-        figures += [sum(len(one) for verdict in verdicts for one in [verdict[column]]) for column in range(5, 8)]
-        terminalreporter.write_line(f"{name:<28}" + "".join(f"{figure:>13}" for figure in figures))
+@pytest.fixture
+def proxy(stack: RunningStack, tmp_path: Path) -> Iterator[FaultProxy]:
+    proxy = FaultProxy(tmp_path / "mysql.sock", stack.config.db_socket)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def db_timeout() -> float:
+    """Return the seconds that the service behind the proxy waits for a statement."""
+    return TIMEOUT
+
+
+@pytest.fixture
+def faulty_store(stack: RunningStack, proxy: FaultProxy, db_timeout: float) -> PeopleStore:
+    """Return a store that reaches MySQL through the proxy, and has its connection."""
+    store = PeopleStore(proxy.config(stack.config, db_timeout))
+    store.check()
+    return store

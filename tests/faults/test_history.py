@@ -1,4 +1,4 @@
-"""The judge judges: each kind of lie, made by hand, is seen, and the truth is not taken for one."""
+"""The checker of the fault tests finds each kind of false answer, made by hand, and accepts true answers."""
 
 import json
 from typing import Any
@@ -7,9 +7,7 @@ import pytest
 
 from service.person import ENGLISH, OFFICIAL, Dialect, Person, format_id
 from tests.support.client import Answer
-from tests.support.history import NOBODY, Action, Event, Verdict, judge
-
-pytestmark = pytest.mark.faults
+from tests.support.history import NO_PERSON, Action, CheckResult, Event, check_history
 
 ANA = Person(bytes(range(16)), "ana", "Ana", "2000-01-01", ["C#"])
 BIA = ANA._replace(id=bytes(range(1, 17)), nickname="bia")
@@ -21,13 +19,13 @@ def answer(status: int, body: Any = "", **headers: str) -> Answer:
 
 
 def create(status: int, person: Person = ANA, at: float = 1.0, dialect: Dialect = OFFICIAL, **fields: Any) -> Event:
-    said = answer(status)
+    reply = answer(status)
     if status == 201:
-        said = answer(201, person.document(dialect), location=f"{dialect.people}/{format_id(person.id)}")
+        reply = answer(201, person.document(dialect), location=f"{dialect.people}/{format_id(person.id)}")
     if status == 422:
-        said = answer(422, {"field": dialect.nickname})
+        reply = answer(422, {"field": dialect.nickname})
     sent = person._replace(id=b"")
-    return Event(Action.CREATE, dialect, sent, at, at + 0.1, said if status else None)._replace(**fields)
+    return Event(Action.CREATE, dialect, sent, at, at + 0.1, reply if status else None)._replace(**fields)
 
 
 def read(status: int, body: Any, action: Action = Action.READ, at: float = 2.0) -> Event:
@@ -39,11 +37,12 @@ def search(*found: Person, at: float = 2.0) -> Event:
 
 
 def count(number: int, at: float = 2.0) -> Event:
-    return Event(Action.COUNT, OFFICIAL, NOBODY, at, at + 0.1, answer(200, number))
+    return Event(Action.COUNT, OFFICIAL, NO_PERSON, at, at + 0.1, answer(200, number))
 
 
-def faults(verdict: Verdict) -> tuple[int, int, int]:
-    return len(verdict.lost), len(verdict.doubled), len(verdict.untrue)
+def counts(result: CheckResult) -> tuple[int, ...]:
+    """Return the number of violations of each kind."""
+    return tuple(map(len, result.violations))
 
 
 @pytest.mark.parametrize(
@@ -62,8 +61,8 @@ def faults(verdict: Verdict) -> tuple[int, int, int]:
         ([create(201), read(503, "")], [ANA]),
     ],
 )
-def test_the_truth_is_no_fault(history: list[Event], table: list[Person]) -> None:
-    assert faults(judge(history, table, may_cut=True)) == (0, 0, 0)
+def test_true_answers_are_accepted(history: list[Event], table: list[Person]) -> None:
+    assert counts(check_history(history, table, may_cut=True)) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -74,8 +73,8 @@ def test_the_truth_is_no_fault(history: list[Event], table: list[Person]) -> Non
         ([create(201), create(201, BIA)], [BIA]),
     ],
 )
-def test_somebody_acknowledged_and_not_there_is_lost(history: list[Event], table: list[Person]) -> None:
-    assert judge(history, table).lost
+def test_an_acknowledged_person_without_a_row_is_lost(history: list[Event], table: list[Person]) -> None:
+    assert check_history(history, table).lost
 
 
 @pytest.mark.parametrize(
@@ -87,35 +86,35 @@ def test_somebody_acknowledged_and_not_there_is_lost(history: list[Event], table
         ([create(201), search(ANA, ANA)], [ANA]),
     ],
 )
-def test_somebody_there_or_acknowledged_or_found_twice_is_doubled(history: list[Event], table: list[Person]) -> None:
-    assert judge(history, table).doubled
+def test_a_person_stored_acknowledged_or_found_twice_is_doubled(history: list[Event], table: list[Person]) -> None:
+    assert check_history(history, table).doubled
 
 
 @pytest.mark.parametrize(
     ("history", "table"),
     [
-        pytest.param([create(422)], [], id="taken, and nobody has it"),
-        pytest.param([create(422)], [ANA], id="taken by this very request"),
-        pytest.param([create(503, ANA._replace(name="Eva")), create(422, at=2)], [ANA], id="taken by a second try"),
-        pytest.param([create(422), create(503, at=2)], [ANA], id="taken by a later one"),
+        pytest.param([create(422)], [], id="taken without a row"),
+        pytest.param([create(422)], [ANA], id="taken by the same request"),
+        pytest.param([create(503, ANA._replace(name="Eva")), create(422, at=2)], [ANA], id="taken by another person"),
+        pytest.param([create(422), create(503, at=2)], [ANA], id="taken by a later request"),
         pytest.param([create(422, answer=answer(422, {"field": "nome"}))], [], id="refused for another reason"),
         pytest.param([create(500)], [], id="a defect"),
         pytest.param([create(404)], [], id="no such path"),
         pytest.param([create(201, answer=answer(201, ANA.document(OFFICIAL)))], [ANA], id="no Location"),
         pytest.param([create(201, answer=create(201, BIA).answer)], [ANA], id="another person acknowledged"),
         pytest.param([create(201)], [ANA._replace(skills=None)], id="stored otherwise"),
-        pytest.param([create(503)], [ANA._replace(skills=[])], id="stored in component"),
+        pytest.param([create(503)], [ANA._replace(skills=[])], id="stored in part"),
         pytest.param([create(0)], [ANA._replace(name="An")], id="stored cut off"),
-        pytest.param([], [ANA], id="a row that nobody sent"),
+        pytest.param([], [ANA], id="a row that no client sent"),
         pytest.param([create(503, answer=Answer(503, {"retry-after": "1"}, b""))], [], id="not a problem+json"),
         pytest.param([create(503, answer=answer(503, **{"retry-after": "soon"}))], [], id="no Retry-After"),
-        pytest.param([create(503, calm=True)], [], id="unavailable though all was well"),
-        pytest.param([create(0, calm=True)], [], id="cut though all was well"),
+        pytest.param([create(503, calm=True)], [], id="unavailable without a fault"),
+        pytest.param([create(0, calm=True)], [], id="cut without a fault"),
         pytest.param([create(201), read(404, "")], [ANA], id="unknown after 201"),
         pytest.param([create(201), read(200, BIA.document(OFFICIAL))], [ANA], id="another person read"),
         pytest.param([create(201), search()], [ANA], id="not found after 201"),
         pytest.param([create(201), search(BIA)], [ANA], id="another person found"),
-        pytest.param([create(503), search(BIA)], [ANA], id="somebody found who was not sought"),
+        pytest.param([create(503), search(BIA)], [ANA], id="a person found by another term"),
         pytest.param([create(201), read(500, "", Action.SEARCH)], [ANA], id="a search that failed"),
         pytest.param([create(201), count(0)], [ANA], id="too few counted"),
         pytest.param([create(201), count(2)], [ANA], id="too many counted"),
@@ -123,25 +122,25 @@ def test_somebody_there_or_acknowledged_or_found_twice_is_doubled(history: list[
         pytest.param([read(503, "", Action.COUNT)._replace(answer=answer(500))], [], id="a count that failed"),
     ],
 )
-def test_an_untrue_answer_is_seen(history: list[Event], table: list[Person]) -> None:
-    assert judge(history, table, may_cut=True).untrue
+def test_a_false_answer_is_found(history: list[Event], table: list[Person]) -> None:
+    assert check_history(history, table, may_cut=True).false_answers
 
 
-def test_a_failure_that_the_fault_does_not_excuse_is_untrue() -> None:
-    assert not judge([create(503)], []).untrue
-    assert judge([create(503)], [], may_fail=False).untrue
-    assert not judge([create(0)], [], may_cut=True).untrue
-    assert judge([create(0)], []).untrue
+def test_a_failure_that_the_fault_does_not_excuse_is_a_false_answer() -> None:
+    assert not check_history([create(503)], []).false_answers
+    assert check_history([create(503)], [], may_fail=False).false_answers
+    assert not check_history([create(0)], [], may_cut=True).false_answers
+    assert check_history([create(0)], []).false_answers
 
 
-def test_the_count_is_told_from_what_there_was_before() -> None:
-    assert not judge([create(201), count(8)], [ANA], before=7).untrue
-    assert judge([create(201), count(1)], [ANA], before=7).untrue
+def test_the_count_includes_the_rows_from_before_the_history() -> None:
+    assert not check_history([create(201), count(8)], [ANA], before=7).false_answers
+    assert check_history([create(201), count(1)], [ANA], before=7).false_answers
 
 
 def test_the_figures_are_those_of_the_history() -> None:
     history = [create(201), create(503, BIA), create(0, BIA, at=2), search(ANA)._replace(ended=5.0)]
 
-    verdict = judge(history, [ANA], may_cut=True)
+    result = check_history(history, [ANA], may_cut=True)
 
-    assert verdict == Verdict(4, 1, 1, 1, 3.0, [], [], [])
+    assert result == CheckResult(4, 1, 1, 1, 3.0, [], [], [])

@@ -1,4 +1,4 @@
-"""At most one statement of each worker is alive in MySQL, whatever is given up and whoever is killed."""
+"""At most one statement of each worker is alive in MySQL, also after a worker gave one up or was killed."""
 
 import os
 import signal
@@ -8,59 +8,54 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pymysql
 import pytest
 
 from bench.search_storm import Requests, person, statements
-from ops.stack.data_directory import DataDirectory
-from tests.faults.test_kills import Site
-from tests.support.people import nickname
+from tests.support.mysql import root_cursor
+from tests.support.observed_stack import ObservedStack, observed_stack
+from tests.support.people import new_nickname
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.long]
 
-HELD = 4.0  # seconds: several times as long as a worker waits for a reply
+BLOCKED = 4.0  # seconds, several times as long as a worker waits for a reply
+CREATING_WORKERS = 4  # which serve all requests but searches
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    site.up()
-    site.await_service()
-    yield site
-    site.down()
+def site(tmp_path: Path) -> Iterator[ObservedStack]:
+    with observed_stack(tmp_path) as site:
+        site.wait_for_service()
+        yield site
 
 
 @contextmanager
-def held(site: Site) -> Iterator[None]:
-    """Hold the gate, so that no INSERT ends before it is given up; MySQL itself would wait for a minute."""
-    site.do("SET GLOBAL innodb_lock_wait_timeout = 60")
-    connection = pymysql.connect(unix_socket=site.stack.config.db_socket, user="root", database="rinha")
-    with connection, connection.cursor() as cursor:
+def blocked_creations(site: ObservedStack) -> Iterator[None]:
+    """Hold the gate, so that no INSERT ends before the service gives it up; MySQL waits for a minute."""
+    with root_cursor(site.stack) as cursor:
+        cursor.execute("SET GLOBAL innodb_lock_wait_timeout = 60")
         cursor.execute("BEGIN")
         cursor.execute("SELECT id FROM contagem FOR UPDATE")
         yield
 
 
-def most_statements(site: Site, workers: int, kill: bool) -> int:
-    """Return how many statements of the service were alive at most while creations cannot end."""
-    end = time.monotonic() + HELD
+def most_statements(site: ObservedStack, kill: bool) -> int:
+    """Return the most statements of the service that were alive at once while creations were blocked."""
+    end = time.monotonic() + BLOCKED
     requests = Requests()
 
     def create() -> None:
         while time.monotonic() < end:
-            requests.send(f"127.0.0.1:{site.stack.port}", "POST", "/pessoas", person(nickname()))
+            requests.send(f"127.0.0.1:{site.stack.port}", "POST", "/pessoas", person(new_nickname()))
 
-    clients = [threading.Thread(target=create) for _ in range(3 * workers)]
+    clients = [threading.Thread(target=create) for _ in range(3 * CREATING_WORKERS)]
     most = 0
-    with held(site):
+    with blocked_creations(site):
         for client in clients:
             client.start()
         while time.monotonic() < end:
-            most = max(most, statements(DataDirectory(site.stack.data)))
+            most = max(most, statements(site.stack.directory))
             if kill:
-                for pids in site.workers().values():
-                    for pid in pids:
-                        os.kill(pid, signal.SIGKILL)
+                kill_workers(site)
                 time.sleep(1)
             time.sleep(0.05)
     for client in clients:
@@ -68,15 +63,18 @@ def most_statements(site: Site, workers: int, kill: bool) -> int:
     return most
 
 
-def test_what_a_worker_gave_up_has_ended_before_it_asks_again(site: Site) -> None:
-    workers = 4  # those that create people
+def kill_workers(site: ObservedStack) -> None:
+    """Kill all workers of all instances."""
+    for pids in site.workers().values():
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
 
-    assert 0 < most_statements(site, workers, kill=False) <= workers
-    site.await_service()
+
+def test_a_statement_that_a_worker_gave_up_ends_before_its_next_statement(site: ObservedStack) -> None:
+    assert 0 < most_statements(site, kill=False) <= CREATING_WORKERS
+    site.wait_for_service()
 
 
-def test_what_a_killed_worker_asked_has_ended_before_its_successor_asks(site: Site) -> None:
-    workers = 4
-
-    assert 0 < most_statements(site, workers, kill=True) <= workers
-    site.await_service()
+def test_a_statement_of_a_killed_worker_ends_before_the_first_of_its_successor(site: ObservedStack) -> None:
+    assert 0 < most_statements(site, kill=True) <= CREATING_WORKERS
+    site.wait_for_service()

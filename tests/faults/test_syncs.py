@@ -1,4 +1,4 @@
-"""While InnoDB syncs its cache of new words to the full-text index, no search misses anybody."""
+"""While InnoDB syncs its full-text cache to the index, no search misses a person."""
 
 import os
 import random
@@ -11,135 +11,142 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pymysql
 import pytest
 
 from ops.stack.data_directory import DataDirectory
-from ops.stack.mysql import MySQLServer
+from ops.stack.mysql import MySQLServer, connect_as_root
 from service.config import Config
 from service.store import PeopleStore
-from tests.support.people import somebody
+from tests.support.fulltext import last_synced, watch_syncs
+from tests.support.people import new_person
+
+pytestmark = [pytest.mark.faults, pytest.mark.long]
 
 SYNCS = 4
-LONGEST = 120  # seconds in which they have ended: one goes on as long as many are inserted
+LONGEST = 120  # seconds until the syncs have ended; a sync continues while many rows are inserted
 READERS, WRITERS = 3, 2
-BEHIND = 10_000  # milliseconds that the clock of the second writer's instance is late
-CACHES = {"cache of a third": 32_000_000, "smallest cache": 1_600_000}  # InnoDB syncs after a tenth of it
+DELAY = 10_000  # milliseconds by which the clock of the second writer's instance is late
+CACHES = {"cache of a third": 32_000_000, "smallest cache": 1_600_000}  # bytes; InnoDB syncs at a tenth of them
 
 
 @contextmanager
-def often_syncing(directory: Path, cache: int) -> Iterator[tuple[Config, int]]:
-    """Run a MySQL with a smaller cache, which syncs every second or much more often under this load; yield its pid."""
-    data = DataDirectory(directory)
-    data.make()
-    database = MySQLServer(data)
+def often_syncing(path: Path, cache: int) -> Iterator[tuple[Config, int]]:
+    """Run a MySQL with a smaller cache, which syncs each second or much more often; yield its process id."""
+    directory = DataDirectory(path)
+    directory.make()
+    database = MySQLServer(directory)
     database.initialise(lambda line: None)
     server = subprocess.Popen([*database.command(), f"--innodb-ft-cache-size={cache}"])
     try:
         database.prepare(lambda: server.poll() is None)
-        password = data.password_file.read_text()
-        yield Config(db_socket=str(data.mysql_socket), db_password=password, db_timeout=10), server.pid
+        yield directory.config(db_timeout=10), server.pid
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait()
 
 
-def search_while(config: Config, act: Callable[[], None]) -> tuple[int, int, list[str]]:
-    """Write and search while `act` runs; return the people written, the searches, and who was missed.
+class Traffic:
+    """Writers and readers of one MySQL: the people stored, the number of searches, and the people missed.
 
-    Half of the people have ids of a clock that is late, so that the order of ids is not that of arrival.
+    Half of the people have ids of a late clock, so that the order of ids is not the order of commits.
     """
-    stored: list[str] = []
-    missed: list[str] = []
-    searched: list[int] = []
-    ended = threading.Event()
 
-    def write(number: int) -> None:
-        store = PeopleStore(config)
-        while not ended.is_set():
-            person = somebody(name=secrets.token_hex(40), skills=[secrets.token_hex(16) for _ in range(4)])
+    def __init__(self, config: Config) -> None:
+        self.stored: list[str] = []
+        self.missed: list[str] = []
+        self.searches = 0
+        self._config = config
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+
+    def run_while(self, act: Callable[[], None]) -> None:
+        """Write and search while `act` runs."""
+        threads = [threading.Thread(target=self._write, args=(number,)) for number in range(WRITERS)]
+        threads += [threading.Thread(target=self._read, args=(seed,)) for seed in range(READERS)]
+        for thread in threads:
+            thread.start()
+        try:
+            act()
+        finally:
+            self._stopped.set()
+            for thread in threads:
+                thread.join()
+
+    def _write(self, number: int) -> None:
+        store = PeopleStore(self._config)
+        while not self._stopped.is_set():
+            person = new_person(name=secrets.token_hex(40), skills=[secrets.token_hex(16) for _ in range(4)])
             if number % 2:
-                late = int.from_bytes(person.id[:6]) - BEHIND
+                late = int.from_bytes(person.id[:6]) - DELAY
                 person = person._replace(id=late.to_bytes(6) + person.id[6:])
             store.add(person)
-            stored.append(person.nickname)
+            self.stored.append(person.nickname)
 
-    def read(seed: int) -> None:
-        store = PeopleStore(config)
-        choose = random.Random(seed)
-        count = 0
-        while not ended.is_set():
-            if stored:
-                nick = choose.choice(stored[-2000:])
-                count += 1
-                if nick not in (person.nickname for person in store.search(nick)):
-                    missed.append(nick)
-        searched.append(count)
-
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(WRITERS)]
-    threads += [threading.Thread(target=read, args=(seed,)) for seed in range(READERS)]
-    for thread in threads:
-        thread.start()
-    try:
-        act()
-    finally:
-        ended.set()
-        for thread in threads:
-            thread.join()
-    return len(stored), sum(searched), missed
+    def _read(self, seed: int) -> None:
+        store = PeopleStore(self._config)
+        rng = random.Random(seed)
+        while not self._stopped.is_set():
+            if self.stored:
+                nickname = rng.choice(self.stored[-2000:])
+                found = [person.nickname for person in store.search(nickname)]
+                with self._lock:
+                    self.searches += 1
+                if nickname not in found:
+                    self.missed.append(nickname)
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("cache", CACHES)
-def test_nobody_is_missed_while_the_index_is_synced(tmp_path: Path, cache: str) -> None:
+def test_no_person_is_missed_during_a_sync(tmp_path: Path, cache: str) -> None:
+    wanted = SYNCS if cache == "cache of a third" else 50 * SYNCS
     synced = 0
 
     def wait() -> None:
         nonlocal synced
-        synced = wait_for_syncs(config, SYNCS if cache == "cache of a third" else 50 * SYNCS)
+        synced = wait_for_syncs(config, wanted)
 
     with often_syncing(tmp_path, CACHES[cache]) as (config, _):
-        stored, searched, missed = search_while(config, wait)
+        traffic = Traffic(config)
+        traffic.run_while(wait)
 
-    print(f"{cache}: {synced} syncs, {stored} people, {searched} searches, {len(missed)} missed")
-    assert missed == []
+    stored = len(traffic.stored)
+    print(f"{cache}: {synced} syncs, {stored} people, {traffic.searches} searches, {len(traffic.missed)} missed")
+    assert traffic.missed == []
     assert synced >= (SYNCS if cache == "cache of a third" else 25 * SYNCS), f"of {stored} people"
-    assert searched > 500
+    assert traffic.searches > 500
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("cache", CACHES)
-def test_nobody_is_missed_when_mysql_stands_still_while_it_syncs(
+def test_no_person_is_missed_if_mysql_stops_during_a_sync(
     tmp_path: Path, cache: str, pytestconfig: pytest.Config
 ) -> None:
-    """SIGSTOP in the middle of a sync: what was seen three seconds ago may have come after the cache was emptied."""
-    choose = random.Random(pytestconfig.getoption("seed"))
+    """SIGSTOP in the middle of a sync lets an observation become seconds old."""
+    rng = random.Random(pytestconfig.getoption("seed"))
     stops = 6 if pytestconfig.getoption("rounds") == 1 else 25
 
-    def stop_and_go() -> None:
+    def stop_and_continue() -> None:
         for _ in range(stops):
-            time.sleep(choose.uniform(0.05, 1.0))
+            time.sleep(rng.uniform(0.05, 1.0))
             os.kill(pid, signal.SIGSTOP)
-            time.sleep(choose.choice((0.3, 0.6, 1.0, 3.0)))
+            time.sleep(rng.choice((0.3, 0.6, 1.0, 3.0)))
             os.kill(pid, signal.SIGCONT)
 
     with often_syncing(tmp_path, CACHES[cache]) as (config, pid):
-        stored, searched, missed = search_while(config, stop_and_go)
+        traffic = Traffic(config)
+        traffic.run_while(stop_and_continue)
 
-    print(f"{cache}, stopped: {stored} people, {searched} searches, {len(missed)} missed")
-    assert missed == []
-    assert searched > 500
+    stored = len(traffic.stored)
+    print(f"{cache}, stopped: {stored} people, {traffic.searches} searches, {len(traffic.missed)} missed")
+    assert traffic.missed == []
+    assert traffic.searches > 500
 
 
 def wait_for_syncs(config: Config, count: int) -> int:
-    """Return how many syncs have ended, after so many or so long."""
-    synced = set()
-    until = time.monotonic() + LONGEST
-    with pymysql.connect(unix_socket=config.db_socket, user="root", autocommit=True, ssl_disabled=True) as connection:
-        root = connection.cursor()
-        root.execute("SET GLOBAL innodb_ft_aux_table = 'rinha/pessoas'")
-        while len(synced) <= count and time.monotonic() < until:
+    """Return how many syncs have ended after `count` syncs or `LONGEST` seconds."""
+    seen: set[tuple[object, ...]] = set()
+    deadline = time.monotonic() + LONGEST
+    with connect_as_root(Path(config.db_socket)) as connection, connection.cursor() as cursor:
+        watch_syncs(cursor)
+        while len(seen) <= count and time.monotonic() < deadline:
             time.sleep(0.02)
-            root.execute("SELECT value FROM information_schema.innodb_ft_config WHERE `key` = 'synced_doc_id'")
-            synced.add(root.fetchone())
-    return len(synced) - 1
+            seen.add(last_synced(cursor))
+    return len(seen) - 1

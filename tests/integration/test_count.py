@@ -1,28 +1,27 @@
-"""The count is exact after whatever an operator does, and whoever was added or changed is found."""
+"""The count equals the rows, and every row is found, after every statement of an operator."""
 
 import re
 import secrets
 import subprocess
 from collections.abc import Iterator
 from contextlib import nullcontext
-from pathlib import Path
 
 import pymysql
 import pytest
 from pymysql.cursors import Cursor
 
-from ops.stack.data_directory import DataDirectory
 from ops.stack.mysql import MySQLServer
 from service.person import OFFICIAL
 from service.store import PeopleStore
-from tests.support.client import post
-from tests.support.operating import connected, fill, until
+from tests.support.mysql import fetch_row, fetch_rows, root_cursor, service_connections
+from tests.support.people import create_person, store_people
+from tests.support.polling import wait_until
 from tests.support.stack import RunningStack
 
 WORKERS = 8
 COLUMNS = "(id, apelido, nome, nascimento)"
 ROW = "(UUID_TO_BIN(UUID()), {}, 'Ana', '2000-01-01')"
-# What an operator may say. A, B and C are nicknames that nobody has; `taken` is there already.
+# Statements of an operator. A, B and C are new nicknames; `taken` belongs to a row.
 STATEMENTS = {
     "one row": [f"INSERT INTO pessoas {COLUMNS} VALUES {ROW.format('A')}"],
     "three rows": [f"INSERT INTO pessoas {COLUMNS} VALUES {ROW.format('A')}, {ROW.format('B')}, {ROW.format('C')}"],
@@ -59,87 +58,80 @@ REFUSED = ("a duplicate among three", "TRUNCATE")
 
 
 @pytest.fixture
-def operator(operated: RunningStack) -> Iterator[Cursor]:
-    with connected(operated) as cursor:
+def operator(operator_stack: RunningStack) -> Iterator[Cursor]:
+    with root_cursor(operator_stack) as cursor:
         yield cursor
 
 
-def check(stack: RunningStack, operator: Cursor) -> None:
-    """Check that the count equals the rows, and that everybody is found by search."""
-    operator.execute("SELECT COUNT(*) FROM pessoas")
-    (rows,) = operator.fetchone() or (None,)
-    assert int(stack.wire.ask("GET", "/contagem-pessoas").body) == rows
-    operator.execute("SELECT apelido FROM pessoas ORDER BY id DESC LIMIT 300")
+def check_count_and_index(stack: RunningStack, operator: Cursor) -> None:
+    """Check that the count equals the rows, and that the newest rows are found by search."""
+    (rows,) = fetch_row(operator, "SELECT COUNT(*) FROM pessoas")
+    assert int(stack.wire.request("GET", "/contagem-pessoas").body) == rows
     store = PeopleStore(stack.config)
-    for (nick,) in operator.fetchall():
-        assert nick in [person.nickname for person in store.search(nick)]
+    for (nickname,) in fetch_rows(operator, "SELECT apelido FROM pessoas ORDER BY id DESC LIMIT 300"):
+        assert nickname in [person.nickname for person in store.search(nickname)]
 
 
-@pytest.mark.parametrize("what", STATEMENTS)
-def test_the_count_equals_the_rows_after_any_statement(operated: RunningStack, operator: Cursor, what: str) -> None:
-    store = PeopleStore(operated.config)
-    people = fill(store, 40 if what != "DELETE of the newest" else 200)
-    names = {"taken": people[0].nickname, **{name: secrets.token_hex(10) for name in "ABC"}}
-    for statement in STATEMENTS[what]:
-        said = re.sub(r"(?<=[,=] )(taken|[ABC])\b", lambda found: f"'{names[found[1]]}'", statement)
-        with pytest.raises(pymysql.MySQLError) if what in REFUSED else nullcontext():
-            operator.execute(said)
+@pytest.mark.parametrize("kind", STATEMENTS)
+def test_the_count_equals_the_rows_after_any_statement(
+    operator_stack: RunningStack, operator: Cursor, kind: str
+) -> None:
+    store = PeopleStore(operator_stack.config)
+    people = store_people(store, 40 if kind != "DELETE of the newest" else 200)
+    nicknames = {"taken": people[0].nickname, **{name: secrets.token_hex(10) for name in "ABC"}}
+    for template in STATEMENTS[kind]:
+        statement = re.sub(r"(?<=[,=] )(taken|[ABC])\b", lambda found: f"'{nicknames[found[1]]}'", template)
+        with pytest.raises(pymysql.MySQLError) if kind in REFUSED else nullcontext():
+            operator.execute(statement)
 
-    check(operated, operator)
-    fill(store, 3)
-    check(operated, operator)
+    check_count_and_index(operator_stack, operator)
+    store_people(store, 3)
+    check_count_and_index(operator_stack, operator)
 
 
 def test_a_dump_and_its_restoration_keep_people_count_and_search(
-    operated: RunningStack, operator: Cursor, tmp_path: Path
+    operator_stack: RunningStack, operator: Cursor
 ) -> None:
-    people = fill(PeopleStore(operated.config))
-    client = MySQLServer(DataDirectory(operated.data)).client_command()
+    store = PeopleStore(operator_stack.config)
+    people = store_people(store)
+    client = MySQLServer(operator_stack.directory).client_command()
     dump = [f"{word}dump" if word.endswith("bin/mysql") else word for word in client]
     dumped = subprocess.run([*dump, "--single-transaction", "rinha"], capture_output=True, check=True)
-    fill(PeopleStore(operated.config), 5)  # who are not in the dump
+    store_people(store, 5)  # that are not in the dump
 
     subprocess.run([*client, "rinha"], input=dumped.stdout, check=True)
 
-    check(operated, operator)
-    store = PeopleStore(operated.config)
+    check_count_and_index(operator_stack, operator)
     assert all(store.get(person.id) == person for person in people)
-    created = post(
-        operated.wire, "/pessoas", {"apelido": secrets.token_hex(8), "nome": "Z", "nascimento": "2000-01-01"}
-    )
-    assert created.status == 201
-    check(operated, operator)
+    assert create_person(operator_stack.wire).status == 201
+    check_count_and_index(operator_stack, operator)
 
 
-def test_people_who_did_not_pass_the_gate_are_refused(operated: RunningStack, operator: Cursor) -> None:
-    """They would not be in the index."""
-    with connected(operated) as cursor:
+def test_a_row_that_bypasses_the_gate_is_refused(operator_stack: RunningStack, operator: Cursor) -> None:
+    """Such a row might be missing from the index after a crash."""
+    with root_cursor(operator_stack) as cursor:
         cursor.execute("BEGIN")
         cursor.execute("DELETE FROM contagem")
         with pytest.raises(pymysql.MySQLError, match="portao"):
             cursor.execute(f"INSERT INTO pessoas {COLUMNS} VALUES {ROW.format(repr(secrets.token_hex(8)))}")
         cursor.execute("ROLLBACK")
-    check(operated, operator)
+    check_count_and_index(operator_stack, operator)
 
 
-def test_a_transaction_that_an_operator_leaves_open_holds_up_nobody_who_reads(
-    operated: RunningStack, operator: Cursor
-) -> None:
-    """Creations wait for it at the gate and are refused in time; they do not take all of MySQL's connections."""
-    person = fill(PeopleStore(operated.config), 1)[0]
+@pytest.mark.long
+def test_an_open_transaction_of_an_operator_blocks_no_read(operator_stack: RunningStack, operator: Cursor) -> None:
+    """Creations wait for it at the gate and are refused in time. They do not use all connections of MySQL."""
+    (person,) = store_people(PeopleStore(operator_stack.config), 1)
     operator.execute("BEGIN")
     operator.execute(f"INSERT INTO pessoas {COLUMNS} VALUES {ROW.format(repr(secrets.token_hex(8)))}")
     try:
         for _ in range(4):
-            answer = post(
-                operated.wire, "/pessoas", {"apelido": secrets.token_hex(8), "nome": "Z", "nascimento": "2000-01-01"}
-            )
-            assert answer.status == 503
-            assert operated.wire.ask("GET", f"/pessoas?t={person.nickname}").json() == [person.document(OFFICIAL)]
-        operator.execute("SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'rinha'")
-        assert operator.fetchone()[0] <= 2 * WORKERS  # type: ignore[index] - one that waits, one for what comes next
+            assert create_person(operator_stack.wire).status == 503
+            found = operator_stack.wire.request("GET", f"/pessoas?t={person.nickname}")
+            assert found.json() == [person.document(OFFICIAL)]
+        assert service_connections(operator) <= 2 * WORKERS  # one that waits, and one for the next request
     finally:
         operator.execute("ROLLBACK")
     waiting = "SELECT 1 FROM information_schema.processlist WHERE user = 'rinha' AND command = 'Query'"
-    until(lambda: operator.execute(waiting) == 0)  # a statement whose reply was given up ends a moment later
-    check(operated, operator)
+    wait_until(lambda: not fetch_rows(operator, waiting))  # a statement that was given up ends a moment later
+    check_count_and_index(operator_stack, operator)

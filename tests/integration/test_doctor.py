@@ -1,4 +1,4 @@
-"""./rinha doctor sees what is wrong with a running stack, says what to do, and mends what it can."""
+"""./rinha doctor finds what is wrong with a running stack, says what to do, and repairs what it can."""
 
 import secrets
 import threading
@@ -8,74 +8,78 @@ from pathlib import Path
 import pytest
 
 from service.store import PeopleStore
-from tests.support.operating import commit_after_a_sync_and_kill, fill, findings, make_triggers_again, what_is_wrong
-from tests.support.people import somebody
+from tests.support.commands import failed_checks, findings_of
+from tests.support.fulltext import lose_from_index
+from tests.support.mysql import recreate_triggers
+from tests.support.people import new_person, store_people
 from tests.support.stack import RunningStack
 
 CHECKS = ["components", "disk", "versions", "settings", "limits", "schema", "count", "index"]
 
 
 @pytest.fixture(autouse=True)
-def mended(operated: RunningStack) -> Iterator[None]:
+def repaired(operator_stack: RunningStack) -> Iterator[None]:
+    """Check after each test that nothing is wrong any more."""
     yield
-    assert what_is_wrong(operated, "--heal", "--all") == []
+    assert failed_checks(operator_stack, "--heal", "--all") == []
 
 
-def test_all_is_well_with_a_stack_that_is_written_to(operated: RunningStack) -> None:
-    over = threading.Event()
+def test_no_check_fails_while_people_are_created(operator_stack: RunningStack) -> None:
+    stopped = threading.Event()
 
     def write() -> None:
-        store = PeopleStore(operated.config)
-        while not over.is_set():
-            store.add(somebody(name=secrets.token_hex(40), skills=[secrets.token_hex(16) for _ in range(8)]))
+        store = PeopleStore(operator_stack.config)
+        while not stopped.is_set():
+            store.add(new_person(name=secrets.token_hex(40), skills=[secrets.token_hex(16) for _ in range(8)]))
 
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        found = findings(operated, "--all")
+        findings = findings_of(operator_stack, "--all")
     finally:
-        over.set()
+        stopped.set()
         writer.join()
 
-    assert list(found) == CHECKS
-    assert [finding for finding in found.values() if not finding["ok"]] == []
+    assert list(findings) == CHECKS
+    assert [finding for finding in findings.values() if not finding["ok"]] == []
 
 
-def test_it_is_said_line_by_line_for_people(operated: RunningStack) -> None:
-    said = operated.rinha("doctor")
+def test_the_findings_are_printed_as_lines(operator_stack: RunningStack) -> None:
+    completed = operator_stack.rinha("doctor")
 
-    assert (said.returncode, said.stderr) == (0, "")
-    lines = [line for line in said.stdout.splitlines() if not line.startswith("rinha: ")]
+    assert (completed.returncode, completed.stderr) == (0, "")
+    lines = [line for line in completed.stdout.splitlines() if not line.startswith("rinha: ")]
     assert [line.split()[:2] for line in lines] == [["ok", name] for name in CHECKS]
 
 
 @pytest.mark.faults
-def test_a_person_whom_innodb_lost_is_seen_and_put_into_the_index_again(operated: RunningStack) -> None:
-    """As it did before there was a gate."""
-    lost = somebody(name=secrets.token_hex(20))
-    operated.sql("DROP TRIGGER antes_de_inserir; DROP TRIGGER depois_de_inserir")
-    commit_after_a_sync_and_kill(operated, lost, marca=0)
-    make_triggers_again(operated)
-    store = PeopleStore(operated.config)
+@pytest.mark.long
+def test_a_row_missing_from_the_index_is_found_and_indexed_again(operator_stack: RunningStack) -> None:
+    """InnoDB loses the row on a table without the gate."""
+    lost = new_person(name=secrets.token_hex(20))
+    operator_stack.sql("DROP TRIGGER antes_de_inserir; DROP TRIGGER depois_de_inserir")
+    lose_from_index(operator_stack, lost, marca=0)
+    recreate_triggers(operator_stack)
+    store = PeopleStore(operator_stack.config)
     assert store.get(lost.id) == lost
     assert store.search(lost.nickname) == []
 
-    assert what_is_wrong(operated) == ["index"]
-    healed = findings(operated, "--heal")["index"]
+    assert failed_checks(operator_stack) == ["index"]
+    healed = findings_of(operator_stack, "--heal")["index"]
 
     assert healed["ok"], healed
-    assert "1 not found by full text, 0 after" in str(healed["detail"])
+    assert "1 not found by full text, 0 after" in healed["detail"]
     assert store.search(lost.nickname) == [lost]
-    assert what_is_wrong(operated) == []
+    assert failed_checks(operator_stack) == []
 
 
-def test_a_count_that_is_wrong_is_seen_and_mended(operated: RunningStack) -> None:
-    fill(PeopleStore(operated.config), 3)
-    operated.sql("UPDATE contagem SET pessoas = pessoas + 1")
+def test_a_wrong_count_is_found_and_repaired(operator_stack: RunningStack) -> None:
+    store_people(PeopleStore(operator_stack.config), 3)
+    operator_stack.sql("UPDATE contagem SET pessoas = pessoas + 1")
 
-    assert what_is_wrong(operated) == ["count"]
-    assert what_is_wrong(operated, "--heal") == []
-    assert what_is_wrong(operated) == []
+    assert failed_checks(operator_stack) == ["count"]
+    assert failed_checks(operator_stack, "--heal") == []
+    assert failed_checks(operator_stack) == []
 
 
 @pytest.mark.parametrize(
@@ -85,32 +89,32 @@ def test_a_count_that_is_wrong_is_seen_and_mended(operated: RunningStack) -> Non
         ("ALTER TABLE pessoas ADD KEY nome (nome)", "pessoas"),
     ],
 )
-def test_a_schema_that_differs_is_seen(operated: RunningStack, change: str, named: str) -> None:
-    operated.sql(change)
+def test_a_different_schema_is_found(operator_stack: RunningStack, change: str, named: str) -> None:
+    operator_stack.sql(change)
     try:
-        schema = findings(operated)["schema"]
+        schema = findings_of(operator_stack)["schema"]
     finally:
         if "KEY" in change:
-            operated.sql("ALTER TABLE pessoas DROP KEY nome")
-        make_triggers_again(operated)
+            operator_stack.sql("ALTER TABLE pessoas DROP KEY nome")
+        recreate_triggers(operator_stack)
 
     assert not schema["ok"]
-    assert named in str(schema["detail"])
+    assert named in schema["detail"]
 
 
-def test_a_setting_that_differs_is_seen(operated: RunningStack) -> None:
-    operated.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
+def test_a_different_setting_is_found(operator_stack: RunningStack) -> None:
+    operator_stack.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
     try:
-        settings = findings(operated)["settings"]
+        settings = findings_of(operator_stack)["settings"]
     finally:
-        operated.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
+        operator_stack.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
 
     assert not settings["ok"]
-    assert "innodb_flush_log_at_trx_commit is 2 instead of 1" in str(settings["detail"])
+    assert "innodb_flush_log_at_trx_commit is 2 instead of 1" in settings["detail"]
 
 
-def test_without_a_stack_it_says_how_to_start_one(operated: RunningStack, tmp_path: Path) -> None:
-    said = RunningStack(operated.port, tmp_path / "nothing").rinha("doctor")
+def test_without_a_stack_doctor_says_how_to_start_one(operator_stack: RunningStack, tmp_path: Path) -> None:
+    completed = RunningStack(operator_stack.port, tmp_path / "nothing").rinha("doctor")
 
-    assert said.returncode == 1
-    assert "./rinha up starts it" in said.stderr
+    assert completed.returncode == 1
+    assert "./rinha up starts it" in completed.stderr

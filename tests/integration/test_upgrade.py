@@ -1,180 +1,153 @@
-"""Data of an older release are brought up to date: nobody is lost, and whom the old index had lost is found."""
+"""Data of an older release are upgraded: no row is lost, and rows missing from the old index are found."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from ops import ROOT
-from ops.stack.data_directory import DataDirectory
 from ops.stack.mysql import MySQLServer
 from service.person import Person
 from service.store import PeopleStore
-from tests.support.operating import commit_after_a_sync_and_kill, fill, until, what_is_wrong
-from tests.support.people import somebody
+from tests.support.commands import failed_checks
+from tests.support.fulltext import lose_from_index
+from tests.support.older_schema import OLDER_VERSIONS, downgrade_statements
+from tests.support.people import new_person, store_people
+from tests.support.polling import wait_until
 from tests.support.stack import RunningStack
 
-pytestmark = pytest.mark.faults  # it stops, kills and starts MySQL
+pytestmark = pytest.mark.faults  # these tests stop, kill and start MySQL
 
-TEXT = (
-    "busca TEXT COLLATE utf8mb4_0900_ai_ci GENERATED ALWAYS AS (CONCAT_WS('\\n', apelido, nome, stack)) STORED NOT NULL"
-)
-WEIGHTS = (
-    "pesos MEDIUMBLOB GENERATED ALWAYS AS (WEIGHT_STRING(CONCAT_WS('\\n', apelido, nome, stack, '=') "
-    "COLLATE utf8mb4_0900_ai_ci)) VIRTUAL INVISIBLE, "
-    "ADD COLUMN busca MEDIUMTEXT COLLATE utf8mb4_0900_bin GENERATED ALWAYS AS (CONVERT(pesos & REPEAT(X'006F', "
-    "LENGTH(pesos) / 2) | REPEAT(X'0400', LENGTH(pesos) / 2) USING ucs2)) STORED NOT NULL"
-)
-WITHOUT_GATE = {1: TEXT, 2: TEXT, 3: TEXT, 4: WEIGHTS}
-WITH_GATE = {5: Path(__file__).with_name("schema-5.sql")}
+LONG_VERSIONS = [pytest.param(version, marks=pytest.mark.long) for version in OLDER_VERSIONS[:-1]]
 
 
-def older(version: int) -> str:
-    """Return the statements that give the tables, and the account, the form that an older release left."""
-    if version in WITH_GATE:
-        return (
-            "CREATE TABLE copied SELECT id, apelido, nome, nascimento, stack FROM pessoas; "
-            f"DROP TABLE contagem, pessoas; {WITH_GATE[version].read_text()}"
-            "INSERT INTO pessoas (id, apelido, nome, nascimento, stack) SELECT * FROM copied ORDER BY id; "
-            "DROP TABLE copied"
-        )
-    return (
-        "DROP TRIGGER antes_de_inserir; DROP TRIGGER depois_de_inserir; DROP TRIGGER antes_de_mudar; "
-        "DROP TRIGGER depois_de_mudar; DROP TRIGGER depois_de_apagar; DROP TABLE contagem; "
-        "REVOKE SELECT ON rinha.contagem FROM 'rinha'@'%'; "
-        "ALTER TABLE pessoas DROP KEY busca, DROP COLUMN busca, DROP COLUMN pesos, DROP CONSTRAINT portao, "
-        f"DROP COLUMN marca, ADD COLUMN {WITHOUT_GATE[version]}, ADD FULLTEXT KEY busca (busca) WITH PARSER ngram, "
-        f"COMMENT = 'schema {version}'"
-    )
-
-
-def copy(stack: RunningStack, some: str) -> None:
-    """Copy some of the people, as an upgrade does before it is killed."""
+def copy_people(stack: RunningStack, condition: str) -> None:
+    """Copy some of the people to the new database, as an upgrade does before it is killed."""
     schema = (ROOT / "db/schema.sql").read_text()
     stack.sql(f"CREATE DATABASE rinha_nova CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci; USE rinha_nova; {schema}")
     stack.sql(
         "INSERT INTO rinha_nova.pessoas (id, apelido, nome, nascimento, stack) "
-        f"SELECT id, apelido, nome, nascimento, stack FROM rinha.pessoas {some}"
+        f"SELECT id, apelido, nome, nascimento, stack FROM rinha.pessoas {condition}"
     )
 
 
-def check(stack: RunningStack, people: list[Person]) -> None:
-    """Check that exactly these people are there and found, and that doctor sees nothing wrong."""
+def check_people(stack: RunningStack, people: list[Person]) -> None:
+    """Check that exactly these people are stored and found, and that doctor finds nothing wrong."""
     store = PeopleStore(stack.config)
     assert store.count() == len(people)
     for person in people[::20]:
         assert store.get(person.id) == person
         assert store.search(person.nickname) == [person]
-    assert what_is_wrong(stack, "--all") == []
+    assert failed_checks(stack, "--all") == []
     assert stack.sql("SHOW DATABASES LIKE 'rinha%'") == [["rinha"]]
 
 
 @pytest.fixture
-def people(operated: RunningStack) -> list[Person]:
-    operated.sql("DELETE FROM pessoas")
-    return fill(PeopleStore(operated.config), 400)
+def people(operator_stack: RunningStack) -> list[Person]:
+    """Store people in an empty table."""
+    operator_stack.sql("DELETE FROM pessoas")
+    return store_people(PeopleStore(operator_stack.config), 400)
 
 
 def restart(stack: RunningStack) -> str:
-    assert stack.rinha("down").returncode == 0
-    return start(stack)
+    """Stop and start a stack; return the output of `up`."""
+    stack.down()
+    return stack.up(timeout=100)
 
 
-def start(stack: RunningStack) -> str:
-    """Return what `up` says."""
-    started = stack.rinha("up", "--detach", timeout=100)
-    assert started.returncode == 0, started.stdout + started.stderr
-    return started.stdout
-
-
-@pytest.mark.parametrize("version", [*WITHOUT_GATE, *WITH_GATE])
-def test_data_of_an_older_release_is_brought_up_to_date(
-    operated: RunningStack, people: list[Person], version: int
+@pytest.mark.parametrize("version", [*LONG_VERSIONS, OLDER_VERSIONS[-1]])
+def test_data_of_an_older_release_are_upgraded(
+    operator_stack: RunningStack, people: list[Person], version: int
 ) -> None:
-    operated.sql(older(version))
+    operator_stack.sql(downgrade_statements(version))
 
-    said = restart(operated)
+    output = restart(operator_stack)
 
-    assert f"upgrading {len(people)} people from schema {version} to schema 6: takes about 1 min and " in said
-    check(operated, people)
-
-
-def test_whom_the_old_index_had_lost_is_found_again(operated: RunningStack, people: list[Person]) -> None:
-    operated.sql(older(4))
-    lost = somebody()
-    commit_after_a_sync_and_kill(operated, lost)
-    found = f"SELECT COUNT(*) FROM pessoas WHERE MATCH (busca) AGAINST ('{words(operated, lost)}' IN BOOLEAN MODE)"
-    assert operated.sql(found) == [["0"]], "the index has not lost anybody"
-
-    restart(operated)
-
-    assert operated.sql(found) == [["1"]]
-    assert lost in PeopleStore(operated.config).search(lost.nickname)
-    assert what_is_wrong(operated, "--all") == []
+    assert f"upgrading {len(people)} people from schema {version} to schema 6: takes about 1 min and " in output
+    check_people(operator_stack, people)
 
 
-def words(stack: RunningStack, person: Person) -> str:
-    """Return the words of full text that find a person by the nickname."""
-    ((letters,),) = stack.sql(f"SELECT LEFT(busca, 15) FROM pessoas WHERE apelido = '{person.nickname}'")
-    return " ".join(f"+{letters[start : start + 3]}" for start in range(0, 15, 3))
+@pytest.mark.long
+@pytest.mark.usefixtures("people")
+def test_a_row_missing_from_the_old_index_is_found_after_the_upgrade(operator_stack: RunningStack) -> None:
+    operator_stack.sql(downgrade_statements(4))
+    lost = new_person()
+    lose_from_index(operator_stack, lost)
+    ngrams = ngrams_of_nickname(operator_stack, lost)
+    counted = f"SELECT COUNT(*) FROM pessoas WHERE MATCH (busca) AGAINST ('{ngrams}' IN BOOLEAN MODE)"
+    assert operator_stack.sql(counted) == [["0"]], "the index has not lost the row"
+
+    restart(operator_stack)
+
+    assert operator_stack.sql(counted) == [["1"]]
+    assert lost in PeopleStore(operator_stack.config).search(lost.nickname)
+    assert failed_checks(operator_stack, "--all") == []
 
 
-def test_an_upgrade_that_was_killed_goes_on_where_it_was(operated: RunningStack, people: list[Person]) -> None:
-    """Its copy has the oldest people; and a person who was stored before it ended is not there twice."""
-    operated.sql(older(4))
-    copy(operated, "ORDER BY id LIMIT 150")
-
-    restart(operated)
-
-    check(operated, people)
+def ngrams_of_nickname(stack: RunningStack, person: Person) -> str:
+    """Return the match expression that finds a person by the nickname."""
+    ((codes,),) = stack.sql(f"SELECT LEFT(busca, 15) FROM pessoas WHERE apelido = '{person.nickname}'")
+    return " ".join(f"+{codes[start : start + 3]}" for start in range(0, 15, 3))
 
 
-def test_an_upgrade_that_was_killed_after_the_tables_changed_places_is_ended(
-    operated: RunningStack, people: list[Person]
+@pytest.mark.long
+def test_a_killed_upgrade_continues_where_it_stopped(operator_stack: RunningStack, people: list[Person]) -> None:
+    """The copy has the oldest people. A person who was stored before its end is not stored twice."""
+    operator_stack.sql(downgrade_statements(4))
+    copy_people(operator_stack, "ORDER BY id LIMIT 150")
+
+    restart(operator_stack)
+
+    check_people(operator_stack, people)
+
+
+@pytest.mark.long
+def test_an_upgrade_killed_after_the_tables_were_swapped_is_completed(
+    operator_stack: RunningStack, people: list[Person]
 ) -> None:
-    """The new tables have no triggers yet, and the old ones are in the way."""
-    operated.sql(
+    """The new tables have no triggers yet, and the old tables still exist."""
+    operator_stack.sql(
         "DROP TRIGGER antes_de_inserir; DROP TRIGGER depois_de_apagar; CREATE DATABASE rinha_nova; "
         "CREATE TABLE rinha_nova.antiga (id INT); REVOKE SELECT ON rinha.contagem FROM 'rinha'@'%'"
     )
 
-    restart(operated)
+    restart(operator_stack)
 
-    check(operated, people)
-
-
-def test_people_who_were_stored_while_they_were_copied_are_not_lost(
-    operated: RunningStack, people: list[Person]
-) -> None:
-    """By an old instance, after a restart of MySQL has ended its refusal: with an id that the copy is past."""
-    operated.sql(older(4))
-    copy(operated, f"WHERE id <> X'{people[0].id.hex()}'")
-
-    said = restart(operated)
-
-    assert "people were stored while they were copied: starting over" in said
-    check(operated, people)
+    check_people(operator_stack, people)
 
 
-def test_data_of_a_newer_release_are_left_as_they_are(operated: RunningStack, people: list[Person]) -> None:
-    operated.sql("ALTER TABLE pessoas COMMENT = 'schema 99'")
-    assert operated.rinha("down").returncode == 0
+@pytest.mark.long
+def test_people_stored_during_the_copy_are_not_lost(operator_stack: RunningStack, people: list[Person]) -> None:
+    """An old instance stores a person whose id is smaller than the newest id of the copy."""
+    operator_stack.sql(downgrade_statements(4))
+    copy_people(operator_stack, f"WHERE id <> X'{people[0].id.hex()}'")
 
-    refused = operated.rinha("up", "--detach", timeout=100)
+    output = restart(operator_stack)
+
+    assert "people were stored while they were copied: starting over" in output
+    check_people(operator_stack, people)
+
+
+@pytest.mark.long
+def test_data_of_a_newer_release_are_left_as_they_are(operator_stack: RunningStack, people: list[Person]) -> None:
+    operator_stack.sql("ALTER TABLE pessoas COMMENT = 'schema 99'")
+    operator_stack.down()
+
+    refused = operator_stack.rinha("up", "--detach", timeout=100)
 
     assert refused.returncode == 1
     assert "the database has schema 99, which this release (schema 6) does not know" in refused.stdout + refused.stderr
-    set_comment_back(operated)
-    check(operated, people)
+    restore_comment(operator_stack)
+    operator_stack.up(timeout=100)
+    check_people(operator_stack, people)
 
 
-def set_comment_back(stack: RunningStack) -> None:
-    """Start MySQL alone, as nothing else starts on such data."""
-    database = MySQLServer(DataDirectory(stack.data))
+def restore_comment(stack: RunningStack) -> None:
+    """Run MySQL alone, because `up` does not start on such data, and restore the comment of the table."""
+    database = MySQLServer(stack.directory)
     database.remove_stale_lock()
     server = subprocess.Popen(database.command())
-    until(lambda: subprocess.run([*database.client_command(), "-e", "SELECT 1"], capture_output=True).returncode == 0)
-    subprocess.run([*database.client_command(), "rinha", "-e", "ALTER TABLE pessoas COMMENT = 'schema 5'"], check=True)
+    client = database.client_command()
+    wait_until(lambda: subprocess.run([*client, "-e", "SELECT 1"], capture_output=True).returncode == 0)
+    subprocess.run([*client, "rinha", "-e", "ALTER TABLE pessoas COMMENT = 'schema 5'"], check=True)
     server.terminate()
     server.wait()
-    start(stack)

@@ -1,30 +1,36 @@
-"""The contract of POST as data: each row a body and what must come of it.
+"""The contract of POST as data: each row has a body and the answer that it must get.
 
-Rows are in the official dialect; tests translate the keys for the English one. NICK stands for a
-nickname nobody has. The order is that of the rules: the first that matches wins.
+Rows are in the official dialect; tests translate the keys for the English one. NICK stands for a new nickname. The
+order is that of the rules: the first rule that applies decides.
 """
 
+import unicodedata
 from typing import Any, NamedTuple
+
+from service.person import ENGLISH, OFFICIAL, Dialect
+from tests.support.client import Answer
 
 NICK = "<nick>"
 PERSON: dict[str, Any] = {"apelido": NICK, "nome": "José Roberto", "nascimento": "2000-10-01", "stack": ["C#", "Node"]}
 
 
 class Row(NamedTuple):
-    """A body (a document, or raw bytes), the status it must get, and the field an error must name."""
+    """A body (a document, or raw bytes), the status that it must get, and the field that an error must name."""
 
     name: str
     body: dict[str, Any] | bytes
     status: int
     field: str | None = None
-    headers: dict[str, str] = {"Content-Type": "application/json"}  # noqa: RUF012 - nobody changes it
+    headers: dict[str, str] = {"Content-Type": "application/json"}  # noqa: RUF012 - it is never changed
 
 
 def person(**fields: Any) -> dict[str, Any]:
+    """Return a valid document with some fields replaced."""
     return {**PERSON, **fields}
 
 
 def without(field: str) -> dict[str, Any]:
+    """Return a valid document without a field."""
     return {key: value for key, value in PERSON.items() if key != field}
 
 
@@ -60,9 +66,9 @@ NOT_JSON = [
     Row("single quotes", b"{'apelido':'x'}", 400),
     Row("trailing comma", raw()[:-1] + b",}", 400),
     Row("a comment", raw() + b"/* ok */", 400),
-    Row("nested beyond reason", b"[" * 15000, 400),
-    Row("nested beyond reason, with numbers", b"[1," * 4000, 400),
-    Row("nested beyond reason in an ignored key", raw(outro=b'{"a":' * 2500 + b"1" + b"}" * 2500), 400),
+    Row("nested too deeply", b"[" * 15000, 400),
+    Row("nested too deeply, with numbers", b"[1," * 4000, 400),
+    Row("nested too deeply in an ignored key", raw(outro=b'{"a":' * 2500 + b"1" + b"}" * 2500), 400),
     Row("an array", b'["apelido"]', 400),
     Row("a string", b'"apelido"', 400),
     Row("null", b"null", 400),
@@ -86,13 +92,11 @@ WRONG_TYPE = [
     Row("wrong type before one too long", person(apelido="a" * 33, stack=[1]), 400, "stack"),
 ]
 
-WRONG_DATE_FORM = [
-    Row(f"date {date!r}", person(nascimento=date), 400, "nascimento")
-    for date in (
-        "", "2000-1-1", "01-10-2000", "20001001", "2000-W01-1", "2000/10/01", "2000-10-01T00:00", " 2000-10-01",
-        "2000-10-01\n", "２０００-１０-０１", "02000-10-01", "hoje", "2000-10-0a", "-200-10-01",
-    )
-]  # fmt: skip
+WRONG_DATES = (
+    "", "2000-1-1", "01-10-2000", "20001001", "2000-W01-1", "2000/10/01", "2000-10-01T00:00", " 2000-10-01",
+    "2000-10-01\n", "２０００-１０-０１", "02000-10-01", "hoje", "2000-10-0a", "-200-10-01",
+)  # fmt: skip
+WRONG_DATE_FORM = [Row(f"date {date!r}", person(nascimento=date), 400, "nascimento") for date in WRONG_DATES]
 
 MISSING = [
     *(Row(f"{field} missing", without(field), 422, field) for field in ("apelido", "nome", "nascimento")),
@@ -129,7 +133,7 @@ VALID = [
     Row("repeated skills", person(stack=["Node", "Node", "C"]), 201),
     Row("skills of one letter and signs", person(stack=["R", "C++", "C#", ".NET", "%", "_", "\\", '"', "'"]), 201),
     Row("nome of spaces", person(nome="   "), 201),
-    Row("edges of spaces", person(nome=" Ana  "), 201),
+    Row("spaces at the ends", person(nome=" Ana  "), 201),
     Row("lengths at their limits", person(nome="é" * 100, stack=["ü" * 32]), 201),
     Row("emoji at the limit", person(nome="😀" * 100), 201),
     Row("100 letters after normalisation", person(nome="e\u0301" * 100), 201),
@@ -138,7 +142,7 @@ VALID = [
     Row("last day", person(nascimento="9999-12-31"), 201),
     Row("leap day", person(nascimento="2000-02-29"), 201),
     Row("unknown keys", person(outro={"a": [1, 2.5e3, True, None]}), 201),
-    Row("an id of its own is ignored", person(id="01890000-0000-7000-8000-000000000000"), 201),
+    Row("an id is ignored", person(id="01890000-0000-7000-8000-000000000000"), 201),
     Row("escapes", raw(nome=b'"\\u004aos\\u00e9 \\ud83d\\ude00 \\/ \\""'), 201),
     Row("duplicate keys, the last counts", raw()[:-1] + b',"nome":"Bia"}', 201),
     Row("pretty-printed", b"{\n\t" + raw()[1:-1] + b"\r\n}", 201),
@@ -162,3 +166,44 @@ CONTENT_TYPE = [
 ]  # fmt: skip
 
 TABLE = [*NOT_JSON, *WRONG_TYPE, *WRONG_DATE_FORM, *MISSING, *BROKEN_RULE, *VALID, *CONTENT_TYPE]
+
+
+ENGLISH_FIELDS = dict(zip(OFFICIAL[3:], ENGLISH[3:], strict=True))
+
+
+def translate(document: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+    """Return a document of the official dialect in `dialect`."""
+    return {ENGLISH_FIELDS[key]: value for key, value in document.items()} if dialect is ENGLISH else document
+
+
+def translate_body(body: bytes, dialect: Dialect) -> bytes:
+    """Return a body of the official dialect in `dialect`, byte for byte the same otherwise."""
+    if dialect is ENGLISH:
+        for official, english in ENGLISH_FIELDS.items():
+            body = body.replace(f'"{official}":'.encode(), f'"{english}":'.encode())
+    return body
+
+
+def check_problem(answer: Answer, status: int, field: str | None = None) -> dict[str, Any]:
+    """Check that an error has the form of all errors; return its document."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert problem["status"] == status == answer.status
+    assert problem["title"]
+    assert problem.get("field") == field
+    return problem
+
+
+def check_unavailable(answer: Answer) -> str:
+    """Check that an answer asks the client to repeat the request later; return its detail."""
+    problem = check_problem(answer, 503)
+    assert problem["title"] == "Service Unavailable"
+    assert int(answer.headers["retry-after"]) >= 1
+    return str(problem["detail"])
+
+
+def nfc(value: Any) -> Any:
+    """Return a value of a field as the service stores it: text in Unicode normal form C."""
+    if isinstance(value, list):
+        return [nfc(element) for element in value]
+    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value

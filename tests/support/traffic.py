@@ -1,4 +1,4 @@
-"""Answers as they come off a socket, and everyday traffic over kept connections, each answer checked."""
+"""Answers read from a socket, and everyday traffic over kept connections in which each answer is checked."""
 
 import json
 import socket
@@ -8,16 +8,16 @@ from collections import Counter
 from collections.abc import Generator
 
 from tests.support.client import Answer
-from tests.support.people import nickname
+from tests.support.people import new_nickname
 
 HEADERS = b"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 
-Ask = tuple[bytes, int, bytes]  # what is sent, the status that must come, and the body where it is known
+Exchange = tuple[bytes, int, bytes]  # a request, the status it must get, and the body if that is known
 
 
 def answers_in(received: bytes) -> tuple[list[Answer], bytes]:
-    """Return the whole answers in `received`, and what is left over."""
-    found = []
+    """Return the complete answers in `received`, and the rest."""
+    found: list[Answer] = []
     while True:
         head, end, rest = received.partition(b"\r\n\r\n")
         status_line, *lines = head.decode().split("\r\n")
@@ -25,16 +25,16 @@ def answers_in(received: bytes) -> tuple[list[Answer], bytes]:
         length = int(headers.get("content-length", 0))
         if not end or len(rest) < length:
             return found, received
-        assert len(headers) == len(lines), "a header is there twice"
+        assert len(headers) == len(lines), "a header is repeated"
         found.append(Answer(int(status_line.split(" ")[1]), headers, rest[:length]))
         received = rest[length:]
 
 
 class Traffic:
-    """What `clients` got that sent `requests` in all, each over one connection: one in five a creation.
+    """The results of `requests` requests by `clients` clients, each on one connection: one in five is a creation.
 
-    The others read and search who was just created, count, or make one of the usual mistakes. With `pause`,
-    each waits that many seconds after an answer.
+    The other requests read and search for the created person, count, or make one of the usual mistakes. Each client
+    waits `pause` seconds after an answer.
     """
 
     def __init__(self, port: int, requests: int, clients: int = 8, pause: float = 0.0) -> None:
@@ -43,32 +43,33 @@ class Traffic:
         self.seconds: list[float] = []
         self._port = port
         self._pause = pause
-        threads = [threading.Thread(target=self._client, args=(requests // clients,)) for _ in range(clients)]
+        threads = [threading.Thread(target=self._run_client, args=(requests // clients,)) for _ in range(clients)]
         started = time.monotonic()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        self.lasted = time.monotonic() - started
+        self.duration = time.monotonic() - started
 
-    def percentile(self, share: float) -> float:
-        return sorted(self.seconds)[int(len(self.seconds) * share)]
+    def percentile(self, fraction: float) -> float:
+        """Return a percentile of the seconds that the answers took."""
+        return sorted(self.seconds)[int(len(self.seconds) * fraction)]
 
-    def _client(self, requests: int) -> None:
+    def _run_client(self, requests: int) -> None:
         connection = self._connect()
         try:
-            asks = self._asks()
+            exchanges = self._exchanges()
             answer = None
             for _ in range(requests):
-                sent, status, body = asks.send(answer) if answer else next(asks)
+                request, status, body = exchanges.send(answer) if answer else next(exchanges)
                 started = time.perf_counter()
-                connection.sendall(sent)
+                connection.sendall(request)
                 answer = self._receive(connection)
                 self.seconds.append(time.perf_counter() - started)
                 self.statuses[answer.status] += 1
                 if answer.status != status or (body and answer.body != body):
                     self.wrong.append(f"{status} expected: {answer}")
-                if answer.headers["connection"] == "close":  # as nginx says after every 1,000
+                if answer.headers["connection"] == "close":  # as nginx requires after every 1,000 requests
                     connection.close()
                     connection = self._connect()
                 time.sleep(self._pause)
@@ -92,19 +93,18 @@ class Traffic:
                 return answers[0]
         raise ConnectionError("nginx has closed a connection that was in use")
 
-    def _asks(self) -> Generator[Ask, Answer, None]:
-        """Yield what to ask next; is sent each answer."""
+    def _exchanges(self) -> Generator[Exchange, Answer, None]:
+        """Yield the next exchange; each answer is sent in."""
         while True:
-            nick = nickname()
-            body = json.dumps(
-                {"apelido": nick, "nome": "Ana Nunes", "nascimento": "2000-01-01", "stack": ["C"]}
-            ).encode()
+            nickname = new_nickname()
+            person = {"apelido": nickname, "nome": "Ana Nunes", "nascimento": "2000-01-01", "stack": ["C"]}
+            body = json.dumps(person).encode()
             created: Answer = yield _request(b"POST /pessoas", body), 201, b""
-            one = _request(f"GET {created.headers['location']}".encode())
-            yield one, 200, created.body
-            yield _request(f"GET /pessoas?t={nick[:12].upper()}".encode()), 200, b"[" + created.body + b"]"
-            yield one, 200, created.body
-            yield OTHERS[int(nick[0], 16) % len(OTHERS)] or (_request(b"POST /pessoas", body), 422, b"")
+            read = _request(f"GET {created.headers['location']}".encode())
+            yield read, 200, created.body
+            yield _request(f"GET /pessoas?t={nickname[:12].upper()}".encode()), 200, b"[" + created.body + b"]"
+            yield read, 200, created.body
+            yield OTHERS[int(nickname[0], 16) % len(OTHERS)] or (_request(b"POST /pessoas", body), 422, b"")
 
 
 def _request(line: bytes, body: bytes = b"") -> bytes:
@@ -117,7 +117,7 @@ OTHERS = [
     (_request(b"POST /pessoas", b"{"), 400, b""),
     (_request(b"POST /users", b'{"nickname":"ana"}'), 422, b""),
     (_request(b"GET /pessoas"), 400, b""),
-    (_request(b"GET /pessoas?t=nobody%20at%20all"), 200, b"[]"),
+    (_request(b"GET /pessoas?t=no%20such%20person"), 200, b"[]"),
     (_request(b"GET /users/00000000-0000-7000-8000-000000000000"), 404, b""),
     (_request(b"DELETE /users"), 405, b""),
     (_request(b"POST /pessoas", b"a=b").replace(b"application/json", b"text/plain"), 415, b""),

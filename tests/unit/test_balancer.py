@@ -1,4 +1,4 @@
-"""Which processes nginx is told of, and how, by the files that its configuration includes."""
+"""The included files of nginx's configuration name the workers of each lane."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ def _files(instances: int, workers: int) -> dict[str, str]:
 
 
 def _servers(instances: int, workers: int) -> dict[str, dict[str, str]]:
-    """Return the options of each process in each lane."""
+    """Return the options of each worker in each lane."""
     texts = _files(instances, workers)
     return {
         lane: dict(re.findall(r"^server unix:/run/rinha/(\S+)\.sock max_fails=0 (.+);$", texts[f"{lane}.conf"], re.M))
@@ -27,7 +27,7 @@ def _servers(instances: int, workers: int) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize("instances", [1, 2, 3])
-def test_the_first_process_of_a_lane_is_asked_while_it_is_idle_and_the_others_otherwise(instances: int) -> None:
+def test_a_request_goes_to_the_first_worker_of_a_lane_while_it_is_idle(instances: int) -> None:
     lanes = _servers(instances, 5)
 
     for lane, first, others in (("people", 1, (2, 3)), ("searches", 4, (5,))):
@@ -38,7 +38,7 @@ def test_the_first_process_of_a_lane_is_asked_while_it_is_idle_and_the_others_ot
 
 
 @pytest.mark.parametrize("workers", range(2, 9))
-def test_no_process_serves_searches_and_anything_else(workers: int) -> None:
+def test_no_worker_serves_searches_and_other_requests(workers: int) -> None:
     lanes = _servers(2, workers)
 
     assert not lanes["people"].keys() & lanes["searches"].keys()
@@ -46,13 +46,13 @@ def test_no_process_serves_searches_and_anything_else(workers: int) -> None:
 
 
 @pytest.mark.parametrize(("name", "text"), _files(2, 4).items())
-def test_what_compose_mounts_is_what_is_written_for_its_processes(name: str, text: str) -> None:
+def test_the_files_that_compose_mounts_equal_the_files_of_up(name: str, text: str) -> None:
     assert (ROOT / "lb" / name).read_text() == text
 
 
 @pytest.mark.parametrize("instances", [1, 2])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_requests_wait_for_the_only_process_of_an_instance_in_a_lane(instances: int, workers: int) -> None:
+def test_requests_wait_for_the_only_worker_of_an_instance_in_a_lane(instances: int, workers: int) -> None:
     for lane, number in (("people", 1), ("searches", workers)):
         assert _servers(instances, workers)[lane] == {
             f"api{one}.{number}": f"max_conns={1000 // instances}" for one in range(1, instances + 1)

@@ -1,4 +1,4 @@
-"""Every setting is read once, from NAME or NAME_FILE, and nonsense is refused before anything starts."""
+"""Every setting is read once, from NAME or NAME_FILE, and an invalid one is refused before anything starts."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from service.config import Config, ConfigError
 
 SECRET = {"DB_PASSWORD": "secret"}
 
-# Name, default, what the environment may say, what it means.
+# Name, default, a text in the environment, and its value.
 SETTINGS: list[tuple[str, Any, str, Any]] = [
     ("LISTEN", "127.0.0.1:8080", "unix:/run/rinha/api1.sock", "unix:/run/rinha/api1.sock"),
     ("WORKERS", 4, "2", 2),
@@ -22,14 +22,14 @@ SETTINGS: list[tuple[str, Any, str, Any]] = [
     ("DB_HOST", "127.0.0.1", "db", "db"),
     ("DB_PORT", 3306, "3307", 3307),
     ("DB_NAME", "rinha", "people", "people"),
-    ("DB_USER", "rinha", "somebody", "somebody"),
+    ("DB_USER", "rinha", "people", "people"),
     ("DB_PASSWORD", None, "p@ss word=#1", "p@ss word=#1"),
     ("DB_TIMEOUT", 1.0, "2.5", 2.5),
     ("SHUTDOWN_TIMEOUT", 8.0, "20", 20.0),
     ("LOG_LEVEL", "INFO", "WARNING", "WARNING"),
 ]
 
-NONSENSE = [
+INVALID = [
     ("LISTEN", ""),
     ("LISTEN", "8080"),
     ("LISTEN", ":8080"),
@@ -83,7 +83,7 @@ def test_a_setting_is_read_from_its_name(name: str, text: str, value: Any) -> No
 @pytest.mark.parametrize(("name", "text", "value"), [(row[0], *row[2:]) for row in SETTINGS])
 @pytest.mark.parametrize("end", ["", "\n"], ids=["bare", "with newline"])
 def test_a_setting_is_read_from_a_file(tmp_path: Path, name: str, text: str, value: Any, end: str) -> None:
-    """As secrets are mounted; one newline at the end is the editor's, not the secret's."""
+    """Secrets are mounted as files; one newline at the end is the editor's and no part of the value."""
     file = tmp_path / "value"
     file.write_text(text + end)
     others = {} if name == "DB_PASSWORD" else SECRET
@@ -100,7 +100,7 @@ def test_only_one_newline_is_taken_from_the_end_of_a_file(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", [name for name, *_ in SETTINGS])
 def test_a_setting_given_twice_is_refused_by_name(tmp_path: Path, name: str) -> None:
-    """Even where both say the same: which one was meant is not for the service to guess."""
+    """Two equal values are refused too: the service does not guess which one is meant."""
     file = tmp_path / "value"
     file.write_text("1")
 
@@ -108,8 +108,8 @@ def test_a_setting_given_twice_is_refused_by_name(tmp_path: Path, name: str) -> 
         Config.from_env({**SECRET, name: "1", f"{name}_FILE": str(file)})
 
 
-@pytest.mark.parametrize(("name", "text"), NONSENSE)
-def test_nonsense_is_refused_by_name(name: str, text: str) -> None:
+@pytest.mark.parametrize(("name", "text"), INVALID)
+def test_an_invalid_value_is_refused_by_name(name: str, text: str) -> None:
     with pytest.raises(ConfigError, match=rf"^{name} ") as refused:
         Config.from_env({**SECRET, name: text})
 
@@ -117,8 +117,8 @@ def test_nonsense_is_refused_by_name(name: str, text: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize(("name", "text"), NONSENSE)
-def test_nonsense_in_a_file_is_refused_by_name(tmp_path: Path, name: str, text: str) -> None:
+@pytest.mark.parametrize(("name", "text"), INVALID)
+def test_an_invalid_value_in_a_file_is_refused_by_name(tmp_path: Path, name: str, text: str) -> None:
     file = tmp_path / "value"
     file.write_text(text)
 
@@ -131,7 +131,7 @@ def test_nonsense_in_a_file_is_refused_by_name(tmp_path: Path, name: str, text: 
     [("WORKERS", "1"), ("WORKERS", "64"), ("LISTEN", "h:1"), ("LISTEN", "0.0.0.0:65535"), ("DB_TIMEOUT", "0.1"),
      ("DB_TIMEOUT", "60"), ("SHUTDOWN_TIMEOUT", "600"), ("LOG_LEVEL", "DEBUG"), ("LOG_LEVEL", "ERROR")],
 )  # fmt: skip
-def test_the_ends_of_a_range_belong_to_it(name: str, text: str) -> None:
+def test_the_limits_of_a_range_are_valid(name: str, text: str) -> None:
     assert str(getattr(Config.from_env({**SECRET, name: text}), name.lower())).removesuffix(".0") == text
 
 
@@ -150,23 +150,23 @@ def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path: Path, content: 
         Config.from_env({"DB_PASSWORD_FILE": str(file)})
 
 
-def test_a_folder_in_place_of_a_file_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_directory_in_place_of_a_file_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^DB_PASSWORD_FILE: .*directory"):
         Config.from_env({"DB_PASSWORD_FILE": str(tmp_path)})
 
 
-def test_the_password_is_not_in_what_is_printed_of_the_settings() -> None:
+def test_the_password_is_not_in_the_repr_of_the_settings() -> None:
     assert "secret" not in repr(Config(db_password="secret"))
 
 
-def test_what_else_the_environment_holds_does_not_matter() -> None:
+def test_other_variables_of_the_environment_are_ignored() -> None:
     assert Config.from_env({**SECRET, "PATH": "/bin", "WORKERS_MAX": "x", "workers": "x"}) == Config(
         db_password="secret"
     )
 
 
 @pytest.mark.parametrize(
-    ("words", "environment", "name"),
+    ("arguments", "environment", "name"),
     [
         ([], {**SECRET, "WORKERS": "many"}, "WORKERS"),
         ([], {}, "DB_PASSWORD"),
@@ -176,18 +176,23 @@ def test_what_else_the_environment_holds_does_not_matter() -> None:
         ([], {**SECRET, "LISTEN": "[::1]:8080"}, "LISTEN"),
     ],
 )
-def test_the_service_does_not_start_with_nonsense(words: list[str], environment: dict[str, str], name: str) -> None:
+def test_the_service_does_not_start_with_an_invalid_setting(
+    arguments: list[str], environment: dict[str, str], name: str
+) -> None:
     """It exits with status 2 and one plain line, no traceback."""
-    known = {name for field in fields(Config) for name in (field.name.upper(), f"{field.name.upper()}_FILE")}
-    inherited = {name: value for name, value in os.environ.items() if name not in known}
+    names = {name for field in fields(Config) for name in (field.name.upper(), f"{field.name.upper()}_FILE")}
+    inherited = {name: value for name, value in os.environ.items() if name not in names}
 
-    said = subprocess.run(
-        [sys.executable, "-m", "service", *words],
-        env={**inherited, "PYTHONPATH": str(ROOT), **environment}, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    completed = subprocess.run(
+        [sys.executable, "-m", "service", *arguments],
+        env={**inherited, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
-    assert said.returncode == 2
-    assert said.stdout == ""
-    (line,) = said.stderr.splitlines()
+    assert completed.returncode == 2
+    assert completed.stdout == ""
+    (line,) = completed.stderr.splitlines()
     assert line.startswith("service: ")
     assert name in line

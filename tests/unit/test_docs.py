@@ -17,8 +17,8 @@ from ops.stack.budget import CPU_SHARES, MEMORY_SHARES
 from service import __version__
 from service.app import create_app
 from service.config import Config
-from tests.faults.test_kills import FAULTS
 from tests.support.documents import DOCUMENTS, Block, Change, blocks_of, changes_of, match_output, steps_of
+from tests.support.faults import FAULTS
 
 README, PORTUGUESE, API, OPERATIONS = "README.md", "README.pt-BR.md", "docs/api.md", "docs/operations.md"
 MAX_LINES = {README: 150, PORTUGUESE: 150, "docs/performance.md": 80, "SECURITY.md": 40}

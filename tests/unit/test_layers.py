@@ -1,4 +1,4 @@
-"""The layers of service/, held by reading its imports: they point one way, and each library has one owner."""
+"""Imports point one way, within service/ and between the packages, and each library of service/ has its owners."""
 
 import ast
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 from ops import ROOT
 
-# What each module may import of its own package, from the bottom up.
+# What each module of service/ may import of its own package, from the bottom up.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "config": set(),
@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"app", "config", "logs", "probe", "server", "store"},
 }  # fmt: skip
 
-# Who may know a library, where not everybody may.
+# The modules of service/ that may import a library.
 OWNERS: dict[str, set[str]] = {
     "pymysql": {"database"},
     "dbutils": {"database"},
@@ -44,7 +44,7 @@ OWNERS: dict[str, set[str]] = {
     "ujson": {"app", "document"},
 }
 
-# The packages, from the bottom up: each may import from itself and from those above it in this list.
+# The packages, from the bottom up: each may import from itself and from the packages before it in this list.
 PACKAGES = (
     "service", "ops", "ops.system", "ops.stack", "bench", "ops.commands", "ops.__main__", "tests.support", "tests",
 )  # fmt: skip
@@ -61,7 +61,7 @@ MODULES = {path.stem: ast.parse(path.read_text()) for path in SERVICE if path.st
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
-    """Yield the full name of whatever is imported anywhere in a module, within functions too."""
+    """Yield the full name of each import of a module, within functions too."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -75,7 +75,7 @@ def packages(tree: ast.AST) -> set[str]:
 
 
 def environment_reads(tree: ast.AST) -> list[int]:
-    """Return the lines that name the environment: os.environ, os.getenv and their like, or an import of them."""
+    """Return the lines that name the environment: os.environ, os.getenv and the like, or an import of them."""
     names = {"environ", "environb", "getenv", "getenvb"}
     return [
         node.lineno
@@ -91,7 +91,7 @@ def test_the_table_above_has_every_module() -> None:
 
 
 def test_the_table_above_is_a_layering() -> None:
-    """Nobody may import what stands below: so there is no cycle."""
+    """A module may import only modules before it in the table, so there is no cycle."""
     below: set[str] = set()
     for module, allowed in MAY_IMPORT.items():
         assert allowed <= below
@@ -107,7 +107,7 @@ def test_a_module_imports_only_from_below(module: str) -> None:
 
 @pytest.mark.parametrize("module", MAY_IMPORT)
 def test_imports_are_absolute_and_by_module(module: str) -> None:
-    """Or the test above would not see them."""
+    """Otherwise the test above would not find them."""
     for name in imported(MODULES[module]):
         assert not name.startswith(".")
         assert not (name + ".").startswith("service.") or name.split(".")[1] in MAY_IMPORT
@@ -115,7 +115,7 @@ def test_imports_are_absolute_and_by_module(module: str) -> None:
 
 
 @pytest.mark.parametrize("library", OWNERS)
-def test_a_library_is_known_to_its_owners_only(library: str) -> None:
+def test_only_the_owners_of_a_library_import_it(library: str) -> None:
     assert {module for module, tree in MODULES.items() if library in packages(tree)} == OWNERS[library]
 
 
@@ -140,6 +140,23 @@ def test_a_package_imports_only_from_below(place: int) -> None:
             assert {package_of(name) for name in own} <= set(below), module
 
 
+def test_test_modules_import_helpers_from_tests_support_only() -> None:
+    """A helper of several test modules lives in tests/support, never in a test module or a conftest."""
+    for path in sorted((ROOT / "tests").glob("**/*.py")):
+        imports = {name for name in imported(ast.parse(path.read_text())) if name.startswith((".", "tests."))}
+        assert {name for name in imports if not name.startswith("tests.support.")} == set(), path
+
+
+def test_every_helper_is_in_tests_support() -> None:
+    """Test modules have names of the form test_*.py; pytest reads fixtures from conftest.py."""
+    others = [
+        path
+        for path in (ROOT / "tests").glob("**/*.py")
+        if path.parent != ROOT / "tests/support" and not path.name.startswith(("test_", "conftest", "__"))
+    ]
+    assert others == []
+
+
 def test_every_module_belongs_to_a_package() -> None:
     for directory in OWN:
         assert list((ROOT / directory).glob("**/*.py")), directory
@@ -150,11 +167,10 @@ def test_every_module_belongs_to_a_package() -> None:
     ["import service.store", "from service.store import PeopleStore", "from service import store",
      "def f():\n    from service import store", "if True:\n    import service.store as s"],
 )  # fmt: skip
-def test_every_form_of_import_is_seen(text: str) -> None:
-    """The judge judges."""
+def test_every_form_of_import_is_found(text: str) -> None:
     assert [name.split(".")[:2] for name in imported(ast.parse(text))] == [["service", "store"]]
 
 
 @pytest.mark.parametrize("text", ["os.environ['X']", "os.getenv('X')", "from os import environ", "x = os.environ.get"])
-def test_every_form_of_reading_the_environment_is_seen(text: str) -> None:
+def test_every_form_of_reading_the_environment_is_found(text: str) -> None:
     assert environment_reads(ast.parse(text)) == [1]

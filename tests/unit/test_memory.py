@@ -1,4 +1,4 @@
-"""What MySQL may use at most, by the settings of db/my.cnf, fits the container that compose.yaml gives it."""
+"""The most memory that MySQL may use, by the settings of db/my.cnf, fits its container in compose.yaml."""
 
 import re
 
@@ -13,6 +13,7 @@ UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
 
 
 def megabytes(settings: dict[str, str], name: str) -> float:
+    """Return a setting in megabytes."""
     number = re.fullmatch(r"(\d+)([KM]?)", settings[name])
     assert number
     return int(number[1]) * UNITS[number[2]] / 1e6
@@ -26,10 +27,8 @@ def test_all_statements_that_may_be_alive_fit_with_everything_else() -> None:
 
     shared = sum(
         megabytes(settings, name)
-        for name in (
-            "innodb_buffer_pool_size", "innodb_log_buffer_size", "innodb_ft_cache_size", "temptable_max_ram",
-        )
-    )  # fmt: skip
+        for name in ("innodb_buffer_pool_size", "innodb_log_buffer_size", "innodb_ft_cache_size", "temptable_max_ram")
+    )
     each = megabytes(settings, "innodb_ft_result_cache_limit") + STACK
     each += sum(megabytes(settings, name) for name in TEMPORARY)
 

@@ -1,4 +1,4 @@
-"""The load generator's people have the contest's distributions and know the answer they deserve."""
+"""The load generator's people have the contest's distributions and the status that the contract gives them."""
 
 import json
 import re
@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import date
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,18 +18,19 @@ COUNT = 100_000
 
 
 @pytest.fixture(scope="module")
-def crowd() -> list[Payload]:
+def sample() -> list[Payload]:
+    """Return the first people of a seed."""
     return list(people.payloads(1, COUNT))
 
 
-def share(crowd: list[Payload], per_100_000: int, test: Callable[[dict[str, Any]], bool]) -> None:
-    """Assert a count within 4.5 standard deviations of the contest's; the seed is fixed."""
-    found = sum(test(payload.document) for payload in crowd)
+def check_frequency(sample: list[Payload], per_100_000: int, test: Callable[[dict[str, Any]], bool]) -> None:
+    """Check that a count is within 4.5 standard deviations of the contest's; the seed is fixed."""
+    found = sum(test(payload.document) for payload in sample)
     assert abs(found - per_100_000) < 4.5 * per_100_000**0.5 + 1
 
 
 @pytest.mark.parametrize(
-    ("what", "per_100_000", "test"),
+    ("defect", "per_100_000", "test"),
     [
         ("month 13", 7_614, lambda d: d["nascimento"][4:8] == "-13-"),
         ("a garbage date", 1_004, lambda d: d["nascimento"] in ('"12-12-2000"', "null", "10", '"?!?!?"')),
@@ -41,48 +43,50 @@ def share(crowd: list[Payload], per_100_000: int, test: Callable[[dict[str, Any]
         ("a blank name", 20, lambda d: not d["nome"].strip()),
     ],
 )
-def test_defects_are_as_frequent_as_in_the_contest(crowd, what, per_100_000, test):
-    share(crowd, per_100_000, test)
+def test_defects_are_as_frequent_as_in_the_contest(
+    sample: list[Payload], defect: str, per_100_000: int, test: Callable[[dict[str, Any]], bool]
+) -> None:
+    check_frequency(sample, per_100_000, test)
 
 
-def test_as_many_are_valid_as_in_the_contest(crowd):
-    statuses = Counter(payload.status for payload in crowd)
+def test_as_many_are_valid_as_in_the_contest(sample: list[Payload]) -> None:
+    statuses = Counter(payload.status for payload in sample)
     assert set(statuses) == {201, 400, 422}
     assert 88_296 - 200 < statuses[201] < 88_626 + 200
 
 
-def test_as_many_nicknames_are_taken_as_in_the_contest(crowd):
-    nicknames = [payload.document["apelido"] for payload in crowd]
+def test_as_many_nicknames_are_taken_as_in_the_contest(sample: list[Payload]) -> None:
+    nicknames = [payload.document["apelido"] for payload in sample]
     assert COUNT - len(set(nicknames)) == pytest.approx(4_370, abs=150)
     assert COUNT - len({nickname.lower() for nickname in nicknames}) == pytest.approx(5_803, abs=150)
 
 
-def test_the_maximum_of_a_contest_run_is_the_contests(crowd):
-    assert 46_297 - 100 < people.maximum(crowd[:54_635]) < 46_723 + 100
+def test_the_maximum_of_a_contest_run_is_the_contests(sample: list[Payload]) -> None:
+    assert 46_297 - 100 < people.maximum(sample[:54_635]) < 46_723 + 100
 
 
-def test_lengths_are_uniform(crowd):
-    nicknames = Counter(len(p.document["apelido"]) for p in crowd)
+def test_lengths_are_uniform(sample: list[Payload]) -> None:
+    nicknames = Counter(len(p.document["apelido"]) for p in sample)
     assert set(nicknames) == {*range(1, 33), 35}
-    names = Counter(len(p.document["nome"]) for p in crowd)
+    names = Counter(len(p.document["nome"]) for p in sample)
     assert set(names) == {*range(1, 101), 120}
-    stacks = Counter(len(s) for p in crowd if isinstance(s := p.document["stack"], list) and s != ["1" * 40])
+    stacks = Counter(len(s) for p in sample if isinstance(s := p.document["stack"], list) and s != ["1" * 40])
     assert set(stacks) == set(range(1, 27))
     for counts, ends in ((nicknames, (1, 32)), (names, (1, 100)), (stacks, (1, 26))):
         even = sum(counts.values()) / (ends[1] - ends[0] + 1)
         assert all(counts[end] == pytest.approx(even, rel=0.15) for end in ends)
 
 
-def test_stacks_have_24_names_and_one_twice_as_often_as_the_others(crowd):
-    names = Counter(n for p in crowd if isinstance(s := p.document["stack"], list) for n in s if n != "1" * 40)
+def test_stacks_have_24_names_and_one_twice_as_often_as_the_others(sample: list[Payload]) -> None:
+    names = Counter(n for p in sample if isinstance(s := p.document["stack"], list) for n in s if n != "1" * 40)
     assert len(names) == 24
     (first, most), (_, second) = names.most_common(2)
     assert first == "C#"
     assert most / second == pytest.approx(2, rel=0.05)
 
 
-def test_bodies_are_ascii_json_that_a_tab_separated_file_can_hold(crowd):
-    for payload in crowd[:5_000]:
+def test_bodies_are_ascii_json_that_a_tab_separated_file_can_hold(sample: list[Payload]) -> None:
+    for payload in sample[:5_000]:
         assert payload.body.isascii()
         assert payload.body.startswith("{")  # a leading quote would start a quoted cell in Gatling's feeder
         assert not set("\t\r\n") & set(payload.body)
@@ -90,8 +94,8 @@ def test_bodies_are_ascii_json_that_a_tab_separated_file_can_hold(crowd):
         assert list(payload.document) == ["apelido", "nome", "nascimento", "stack"]
 
 
-def judge(document: dict[str, Any]) -> int:
-    """Apply the contract's table to a document of the kinds that the contest sends."""
+def expected_status(document: dict[str, Any]) -> int:
+    """Return the status that the contract gives to a document of the kinds that the contest sends."""
     stack = document["stack"]
     if not (stack is None or isinstance(stack, list)):
         return 400
@@ -128,22 +132,22 @@ def judge(document: dict[str, Any]) -> int:
         (400, {"nome": "a" * 120, "nascimento": "null"}),
     ],
 )
-def test_the_judge_of_this_file_knows_the_contract(status, changes):
+def test_the_expected_statuses_of_this_file_follow_the_contract(status: int, changes: dict[str, Any]) -> None:
     person = {"apelido": "ana", "nome": "Ana", "nascimento": "2000-01-01", "stack": ["Go"]}
-    assert judge(person | changes) == status
+    assert expected_status(person | changes) == status
 
 
-def test_every_status_by_construction_is_the_one_of_the_contract(crowd):
-    assert [payload.status for payload in crowd] == [judge(payload.document) for payload in crowd]
+def test_every_status_by_construction_is_the_one_of_the_contract(sample: list[Payload]) -> None:
+    assert [payload.status for payload in sample] == [expected_status(payload.document) for payload in sample]
 
 
-def test_the_same_seed_gives_the_same_people_and_more_of_them_begin_alike(crowd):
-    assert list(people.payloads(1, 500)) == crowd[:500]
-    assert [p.body for p in people.payloads(2, 500)] != [p.body for p in crowd[:500]]
+def test_the_same_seed_gives_the_same_people_and_more_of_them_begin_alike(sample: list[Payload]) -> None:
+    assert list(people.payloads(1, 500)) == sample[:500]
+    assert [p.body for p in people.payloads(2, 500)] != [p.body for p in sample[:500]]
     assert list(people.terms(1, 50)) == list(islice(people.terms(1, 5_000), 50))
 
 
-def test_people_are_the_same_on_every_machine_and_python():
+def test_people_are_the_same_on_every_machine_and_python() -> None:
     first = next(people.payloads(1, 1))
     assert first.status == 201
     assert first.document["apelido"] == "yXlig"
@@ -166,17 +170,17 @@ def person(nickname: str, status: int = 201) -> Payload:
         (0, [person("ana", 422)]),
     ],
 )
-def test_the_maximum_counts_distinct_nicknames_of_valid_people(rows, payloads):
+def test_the_maximum_counts_distinct_nicknames_of_valid_people(rows: int, payloads: list[Payload]) -> None:
     assert people.maximum(payloads) == rows
 
 
-def test_english_renames_the_fields_and_nothing_else():
+def test_english_renames_the_fields_and_nothing_else() -> None:
     document = {"apelido": "ana", "nome": "Ana", "nascimento": "2000-01-01", "stack": ["Go"]}
     english = {"nickname": "ana", "fullname": "Ana", "dob": "2000-01-01", "stack": ["Go"]}
     assert people.english(document) == english
 
 
-def test_terms_are_like_the_contests():
+def test_terms_are_like_the_contests() -> None:
     terms = list(people.terms(1, 5_000))
     assert len(set(terms)) == pytest.approx(4_939, abs=25)
     assert all(1 <= len(term) <= 50 and term == term.strip() for term in terms)
@@ -187,7 +191,9 @@ def test_terms_are_like_the_contests():
 
 
 @pytest.mark.parametrize("dialect", ["official", "english"])
-def test_the_files_hold_a_header_and_one_row_a_line(tmp_path, monkeypatch, dialect):
+def test_the_files_hold_a_header_and_one_row_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dialect: str
+) -> None:
     options = f"--seed 3 --people 40 --terms 20 --dialect {dialect} --out {tmp_path / 'data'}"
     monkeypatch.setattr("sys.argv", ["people", *options.split()])
     people.main()

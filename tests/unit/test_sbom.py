@@ -1,4 +1,4 @@
-"""What pip-audit reports is told as it is: a package that nobody was asked about is not called safe."""
+"""The audit of the packages reports a package that pip-audit did not look up as not audited."""
 
 import json
 
@@ -10,24 +10,26 @@ PACKAGES = ["falcon 4.4.0", "ujson 6.1.0"]
 SAFE = {"name": "falcon", "version": "4.4.0", "vulns": []}
 VULNERABLE = {"name": "ujson", "version": "6.1.0", "vulns": [{"id": "PYSEC-1"}, {"id": "PYSEC-2"}]}
 UNKNOWN = {"name": "ujson", "skip_reason": "not found"}
-KNOWN = ["ujson 6.1.0: PYSEC-1", "ujson 6.1.0: PYSEC-2"]
+VULNERABILITIES = ["ujson 6.1.0: PYSEC-1", "ujson 6.1.0: PYSEC-2"]
 
 
 @pytest.mark.parametrize(
-    ("dependencies", "verdict"),
+    ("dependencies", "result"),
     [
         ([SAFE, {**VULNERABLE, "vulns": []}], AuditResult([], [], "pip-audit left them out")),
-        ([SAFE, VULNERABLE], AuditResult(KNOWN, [], "pip-audit left them out")),
+        ([SAFE, VULNERABLE], AuditResult(VULNERABILITIES, [], "pip-audit left them out")),
         ([SAFE, UNKNOWN], AuditResult([], ["ujson 6.1.0"], "not found")),
-        ([VULNERABLE], AuditResult(KNOWN, PACKAGES[:1], "pip-audit left them out")),
+        ([VULNERABLE], AuditResult(VULNERABILITIES, PACKAGES[:1], "pip-audit left them out")),
         ([], AuditResult([], PACKAGES, "pip-audit left them out")),
     ],
-)  # fmt: skip
-def test_a_report_is_told_as_it_is(dependencies: list[object], verdict: AuditResult) -> None:
-    assert read_audit(PACKAGES, json.dumps({"dependencies": dependencies, "fixes": []}), "") == verdict
+)
+def test_the_result_names_vulnerabilities_and_packages_that_were_not_audited(
+    dependencies: list[object], result: AuditResult
+) -> None:
+    assert read_audit(PACKAGES, json.dumps({"dependencies": dependencies, "fixes": []}), "") == result
 
 
-def test_a_service_that_cannot_be_reached_has_audited_nothing() -> None:
-    assert read_audit(PACKAGES, "", "Traceback\nConnectionError: no route\n") == AuditResult(
-        [], PACKAGES, "ConnectionError: no route"
-    )
+def test_no_package_is_audited_if_the_service_cannot_be_reached() -> None:
+    result = read_audit(PACKAGES, "", "Traceback\nConnectionError: no route\n")
+
+    assert result == AuditResult([], PACKAGES, "ConnectionError: no route")

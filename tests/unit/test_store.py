@@ -1,4 +1,4 @@
-"""How long a client is told to wait after a search that was refused."""
+"""Retry-After of refused searches grows with their number."""
 
 from collections.abc import Iterator
 
@@ -9,8 +9,8 @@ from service.errors import SearchTimeout, Unavailable
 from service.store import MAX_RETRY_AFTER, PeopleStore
 
 
-def waits(monkeypatch: pytest.MonkeyPatch, outcomes: str) -> Iterator[int]:
-    """Yield what is said after each search that is refused (x); the others succeed."""
+def retry_afters(monkeypatch: pytest.MonkeyPatch, outcomes: str) -> Iterator[int]:
+    """Yield the Retry-After of each search that is refused (x); other searches succeed."""
     store = PeopleStore(Config(db_password=""))
     for outcome in outcomes:
 
@@ -26,10 +26,10 @@ def waits(monkeypatch: pytest.MonkeyPatch, outcomes: str) -> Iterator[int]:
             yield error.retry_after
 
 
-def test_the_more_searches_are_refused_the_longer_a_client_is_told_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert list(waits(monkeypatch, "xxxxxxxx")) == [1, 2, 4, 8, 16, 32, 32, 32]
-    assert list(waits(monkeypatch, "x" * 1000))[-1] == MAX_RETRY_AFTER
+def test_retry_after_doubles_with_each_refused_search_up_to_its_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(retry_afters(monkeypatch, "xxxxxxxx")) == [1, 2, 4, 8, 16, 32, 32, 32]
+    assert list(retry_afters(monkeypatch, "x" * 1000))[-1] == MAX_RETRY_AFTER
 
 
-def test_after_a_search_that_succeeds_all_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert list(waits(monkeypatch, "xxx.xx")) == [1, 2, 4, 1, 2]
+def test_a_search_that_succeeds_resets_retry_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(retry_afters(monkeypatch, "xxx.xx")) == [1, 2, 4, 1, 2]

@@ -1,35 +1,40 @@
-"""Control groups of both versions, as files."""
+"""Control groups, in both versions, as files."""
 
 from pathlib import Path
 
 import pytest
 
 from ops.errors import OperatorError
-from ops.system import cgroups as limits
-from ops.system.cgroups import Consumption, Group, Limit
+from ops.stack.budget import divide_budget
+from ops.system import cgroups
+from ops.system.cgroups import Consumption, ControlGroups, Group, Limit
 
 NAME = "5ca1ab1e"
 VERSION_1 = {
     "cpu": {"cpu.cfs_quota_us": "-1\n", "cpu.cfs_period_us": "100000\n", "cpu.stat": "nr_periods 9\nnr_throttled 3\n"},
     "cpuacct": {"cpuacct.usage": "2500000000\n"},
     "memory": {
-        "memory.limit_in_bytes": "9223372036854771712\n", "memory.usage_in_bytes": "1000\n",
+        "memory.limit_in_bytes": "9223372036854771712\n",
+        "memory.usage_in_bytes": "1000\n",
         "memory.stat": "inactive_file 1\ntotal_inactive_file 400\n",
     },
-}  # fmt: skip
+}
 VERSION_2 = {
     "": {
-        "cpu.max": "max 100000\n", "cpu.stat": "usage_usec 2500000\nnr_throttled 3\n", "memory.max": "max\n",
-        "memory.current": "1000\n", "memory.stat": "inactive_file 400\n",
+        "cpu.max": "max 100000\n",
+        "cpu.stat": "usage_usec 2500000\nnr_throttled 3\n",
+        "memory.max": "max\n",
+        "memory.current": "1000\n",
+        "memory.stat": "inactive_file 400\n",
     },
-}  # fmt: skip
+}
 
 
 @pytest.fixture(params=[1, 2])
 def group(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Group:
-    """Return a group that is called NAME, of process 7; process 8 is in another one, and there is no 9."""
-    monkeypatch.setattr(limits, "ROOT", tmp_path / "groups")
-    monkeypatch.setattr(limits, "PROCESSES", tmp_path)
+    """Return the group NAME of process 7. Process 8 is in another group, and there is no process 9."""
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path / "groups")
+    monkeypatch.setattr(cgroups, "PROCESSES", tmp_path)
     version = VERSION_1 if request.param == 1 else VERSION_2
     for controller, files in version.items():
         directory = tmp_path / "groups" / controller / f"engine/{NAME}.scope"
@@ -48,7 +53,7 @@ def group(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     return Group.of(7, NAME)
 
 
-def test_a_group_is_held_to_what_it_is_told(group: Group) -> None:
+def test_a_group_applies_the_limit_that_is_set(group: Group) -> None:
     assert group.limit() == Limit(0, 0)  # none
 
     group.set(Limit(0.17, 128 << 20))
@@ -58,7 +63,7 @@ def test_a_group_is_held_to_what_it_is_told(group: Group) -> None:
     assert group.limit() == Limit(0.005, 5 << 20)
 
 
-def test_what_a_group_uses_is_its_own_without_file_cache(group: Group) -> None:
+def test_the_consumption_of_a_group_excludes_the_file_cache(group: Group) -> None:
     assert group.consumption() == Consumption(2.5, 600, 3)
 
 
@@ -67,3 +72,12 @@ def test_what_a_group_uses_is_its_own_without_file_cache(group: Group) -> None:
 def test_a_process_elsewhere_is_not_measured(pid: int) -> None:
     with pytest.raises(OperatorError, match=f"process {pid} is in no control group of {NAME} on this machine"):
         Group.of(pid, NAME)
+
+
+def test_limits_without_permission_are_refused_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A result is never reported as limited without limits."""
+    (tmp_path / "cpu").write_text("a file, so no group can be made in it")
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path)
+
+    with pytest.raises(OperatorError, match="run as root, or use compose"):
+        ControlGroups(1).make(divide_budget(1.5, 3 << 30, 2))

@@ -1,32 +1,16 @@
-"""compose.yaml and the README on paper: the contest's budget, confinement, one port."""
+"""compose.yaml keeps the contest's budget, confines each container, publishes one port, and equals the README."""
 
 import re
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-ROOT = Path(__file__).parents[2]
-SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
-
-
-def _limits(service: str) -> tuple[Decimal, int]:
-    """Return a container's CPUs and megabytes."""
-    limits = SERVICES[service]["deploy"]["resources"]["limits"]
-    memory = re.fullmatch(r"(\d+)M", limits["memory"])
-    assert memory, f"{service}: memory is not a number of M: {limits['memory']}"
-    return Decimal(limits["cpus"]), int(memory[1])
-
-
-def total() -> tuple[Decimal, int]:
-    every = [_limits(service) for service in SERVICES]
-    return sum((cpus for cpus, _ in every), Decimal()), sum(memory for _, memory in every)
+from ops import ROOT
+from tests.support.compose import SERVICES, limits_of, total_limits
 
 
 def test_all_containers_together_stay_inside_the_contests_budget() -> None:
-    cpus, memory = total()
+    cpus, memory = total_limits()
 
     assert cpus <= Decimal("1.5")
     assert memory <= 3072
@@ -39,7 +23,7 @@ def test_the_topology_is_the_contests() -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_container_is_limited_confined_and_checked(service: str) -> None:
     settings = SERVICES[service]
-    cpus, memory = _limits(service)
+    cpus, memory = limits_of(service)
 
     assert cpus > 0
     assert memory > 0
@@ -114,7 +98,7 @@ def test_the_readmes_table_of_containers_is_compose_yamls() -> None:
         name, cpus, memory = _cells(line)
         rows[name] = (Decimal(cpus), int(memory.removesuffix(" MB")))
 
-    assert rows == {service: _limits(service) for service in SERVICES} | {"total": total()}
+    assert rows == {service: limits_of(service) for service in SERVICES} | {"total": total_limits()}
 
 
 def _cells(line: str) -> list[str]:

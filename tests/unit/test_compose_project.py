@@ -1,4 +1,4 @@
-"""What ./rinha bench --compose refuses, and how it ends what it has begun."""
+"""What ./rinha bench --compose refuses, and how it ends the commands that it has started."""
 
 import socket
 from pathlib import Path
@@ -16,46 +16,52 @@ LIMIT = Limit(0.92, 1536 << 20)
 @pytest.mark.parametrize(
     ("stated", "applied"),
     [
-        (LIMIT, Limit(0.95, LIMIT.memory)), (LIMIT, Limit(0.92, 1535 << 20)), (LIMIT, Limit(0, 0)),
-        (Limit(0, 0), Limit(0, 0)), (Limit(0, LIMIT.memory), Limit(0, LIMIT.memory)), (Limit(0.92, 0), Limit(0.92, 0)),
+        (LIMIT, Limit(0.95, LIMIT.memory)),
+        (LIMIT, Limit(0.92, 1535 << 20)),
+        (LIMIT, Limit(0, 0)),
+        (Limit(0, 0), Limit(0, 0)),
+        (Limit(0, LIMIT.memory), Limit(0, LIMIT.memory)),
+        (Limit(0.92, 0), Limit(0.92, 0)),
     ],
-)  # fmt: skip
-def test_only_a_limit_that_is_both_stated_and_applied_is_called_one(stated: Limit, applied: Limit) -> None:
+)
+def test_a_limit_that_is_not_both_stated_and_applied_is_refused(stated: Limit, applied: Limit) -> None:
     compose_stack.check_limit("mysql by podman", LIMIT, LIMIT)
 
     with pytest.raises(OperatorError, match=r"mysql by podman is not limited: stated are .*, applied are "):
         compose_stack.check_limit("mysql by podman", stated, applied)
 
 
-def test_without_an_engine_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_container_engine_the_message_names_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(OperatorError, match=r"no containers here: podman is not installed; docker is not installed"):
         compose_project.find_engine()
 
 
-def test_the_load_is_not_played_into_somebody_elses_port(tmp_path: Path) -> None:
+def test_a_port_in_use_is_refused_before_the_load(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with (
             pytest.raises(OperatorError, match=f"port {port} is taken"),
             compose_stack.compose_stack(port, tmp_path, print),
         ):
-            pytest.fail("it was started")
+            pytest.fail("the containers were started")
 
 
 def test_a_command_that_does_not_end_is_ended_with_all_it_has_started(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(compose_project, "INTERRUPT_TIMEOUT", 0.3)
-    script = 'trap "" INT; sleep 100 & echo $$ > group; wait'  # neither of the two heeds the interrupt
+    script = 'trap "" INT; sleep 100 & echo $$ > group; wait'  # both processes ignore the interrupt
 
     with pytest.raises(OperatorError, match=r"sh -c .* does not end in 3 s"):
         compose_project.run_command("sh", "-c", script, timeout=3, cwd=tmp_path)
 
     group = int((tmp_path / "group").read_text())
-    # Its pipes were waited for, and one that is killed closes them a moment before it is gone.
-    compose_project.wait_for(lambda: not members(group), "all are gone", timeout=5)
+    # A killed process closes its pipes a moment before it is gone.
+    compose_project.wait_for(lambda: not members(group), "all processes are gone", timeout=5)
 
 
 def test_a_command_that_is_interrupted_may_end_what_it_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

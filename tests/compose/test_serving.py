@@ -1,0 +1,51 @@
+"""The containers serve people through the published port, and each container passes its health check."""
+
+import json
+import re
+
+import pytest
+
+from bench.compose_project import SERVICES, wait_for
+from tests.support.compose import BuiltProject
+
+pytestmark = pytest.mark.timeout(1500)  # the first test builds the image
+
+
+def test_people_can_be_created_read_found_and_counted(containers: BuiltProject) -> None:
+    before = containers.count()
+
+    people = [containers.create() for _ in range(20)]
+
+    for person in people:
+        containers.check_stored(person)
+    assert containers.count() == before + len(people)
+
+
+def test_both_instances_serve(containers: BuiltProject) -> None:
+    for _ in range(20):
+        containers.wire.request("GET", "/pessoas/00000000-0000-7000-8000-000000000000")
+
+    def instances() -> set[str]:
+        lines = [line for line in containers.logs("nginx").splitlines() if line.startswith("{")]
+        return {name for line in lines for name in re.findall(r"/(api\d)\.", json.loads(line)["upstream"])}
+
+    # nginx has no root and writes its log all the same: /dev/stdout belongs to the container's user.
+    wait_for(lambda: instances() == {"api1", "api2"}, "both instances in the access log", 10)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_health_check_passes(containers: BuiltProject, service: str) -> None:
+    assert containers.is_healthy(service)
+
+
+def test_mysql_runs_the_statements_of_start_sql(containers: BuiltProject) -> None:
+    assert containers.query("SELECT @@init_file").strip() == "/db/start.sql"
+
+
+def test_the_image_has_labels_and_no_compiler(containers: BuiltProject) -> None:
+    labels = containers.inspect("api1")["Config"]["Labels"]
+
+    assert labels["org.opencontainers.image.version"] == containers.name
+    for name in ("title", "description", "licenses", "source", "revision"):
+        assert labels[f"org.opencontainers.image.{name}"]
+    assert containers.run("api1", "sh", "-c", "command -v gcc cc").returncode

@@ -1,0 +1,82 @@
+"""On a full disk creations are refused, no person is lost, and creations succeed once there is space again."""
+
+import os
+import random
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.support.fault_table import Tally
+from tests.support.faults import slow_rounds
+from tests.support.history import NO_VIOLATIONS, Action, check_history
+from tests.support.load import MANY_SKILLS, Load
+from tests.support.observed_stack import observed_stack
+from tests.support.polling import wait_until
+
+pytestmark = [pytest.mark.faults, pytest.mark.long, pytest.mark.alone]
+
+MEGABYTE = 1 << 20
+REFUSED_AFTER = 2.0  # seconds after which no person is stored on a full disk
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Repeat the fault as often as --rounds says for slow faults."""
+    metafunc.parametrize("number", range(slow_rounds(metafunc.config.getoption("rounds"))))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Yield a file system with space for a new database and 500 MB."""
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=900m", "rinha", str(directory)], capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no small disk can be made here: {mounted.stderr.strip()}")
+    yield directory
+    subprocess.run(["umount", "--lazy", str(directory)], check=True)
+
+
+def test_a_full_disk_refuses_creations_and_loses_no_person(
+    small_disk: Path, tally: Tally, pytestconfig: pytest.Config, number: int
+) -> None:
+    """The people have many skills, so that InnoDB writes the full-text index too."""
+    rng = random.Random(f"{pytestconfig.getoption('seed')}/{number}")
+    ballast = small_disk / "ballast"
+    with observed_stack(small_disk / "data") as site:
+        began = time.time()
+        with Load(site.stack.port, rng.getrandbits(32), skills=MANY_SKILLS) as load:
+            time.sleep(rng.uniform(0.5, 1.5))
+            fill(ballast, rng.randrange(1, 20) * MEGABYTE)
+            filled = time.monotonic()
+            time.sleep(3.0)
+            freed = time.monotonic()
+            ballast.unlink()
+            wait_until(lambda: load.has_stored_since(freed))
+            time.sleep(3.0)
+        site.wait_for_service()
+        time.sleep(3.0)  # in which InnoDB syncs its full-text cache
+        load.audit()
+
+        result = check_history(load.history, site.people(began))
+        tally("disk full", result)
+        assert result.violations == NO_VIOLATIONS
+        assert result.unavailable, "the disk was not full"
+        stored = [event for event in load.history if event.action is Action.CREATE and event.status == 201]
+        assert not [event for event in stored if filled + REFUSED_AFTER < event.started < freed]
+        site.check_table()
+
+
+def fill(ballast: Path, remaining: int) -> None:
+    """Fill the disk except `remaining` bytes, while other processes write too."""
+    with ballast.open("wb") as file:
+        while (size := shutil.disk_usage(ballast.parent).free - remaining) > 0:
+            with suppress(OSError):  # there is less space now
+                os.posix_fallocate(file.fileno(), 0, size)
+                return
