@@ -150,7 +150,8 @@ def _facts(plan: LoadPlan, stack: Stack, audit: Audit, most: int) -> Facts:
         versions=stack.versions,
         limits={"CPU": round(cpus, 3), "MB": round(memory / 2**20)} if limits else {},
         settings={
-            "limits are": ", ".join(f"{name} {limit.cpus:.2f}" for name, limit in limits.items()) or "NOT APPLIED",
+            "CPUs of each component": ", ".join(f"{name} {limit.cpus:.2f}" for name, limit in limits.items())
+            or "NOT APPLIED",
             "load": f"scale {plan.scale:g}, {plan.duration} s, {plan.dialect} dialect",
             "workers": f"{stack.workers} per instance",
             "stack": stack.kind,

@@ -1,15 +1,14 @@
 """The WSGI application: routes, resources, and the shape of errors."""
 
 import logging
-from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 import falcon
-import ujson
 from falcon import Request, Response
 from falcon.media import JSONHandler
 
+from service.document import to_json
 from service.errors import ServiceError, Unavailable
 from service.logs import request_id
 from service.person import ENGLISH, OFFICIAL
@@ -25,8 +24,7 @@ log = logging.getLogger(__name__)
 def create_app(store: PeopleStore) -> falcon.App[Request, Response]:
     """Return the application over `store`, which serves both dialects."""
     app: falcon.App[Request, Response] = falcon.App(middleware=[RequestID()])
-    to_json = partial(ujson.dumps, ensure_ascii=False, escape_forward_slashes=False)
-    app.resp_options.media_handlers[falcon.MEDIA_JSON] = JSONHandler(dumps=to_json, loads=ujson.loads)
+    app.resp_options.media_handlers[falcon.MEDIA_JSON] = JSONHandler(dumps=to_json)
     app.resp_options.media_handlers[PROBLEM] = app.resp_options.media_handlers[falcon.MEDIA_JSON]
     app.set_error_serializer(_serialize_error)
     app.add_error_handler(ServiceError, _raise_http_error)

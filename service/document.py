@@ -1,4 +1,4 @@
-"""Parses a request body as a JSON object, strictly by RFC 8259."""
+"""JSON: the strict parser of request bodies, by RFC 8259, and the serializer of answers."""
 
 import json
 import re
@@ -33,6 +33,11 @@ def read_object(body: bytes) -> dict[str, Any]:
     if type(document) is not dict:
         raise BadRequest("the body is not a JSON object")
     return document
+
+
+def to_json(document: object) -> bytes:
+    """Return a document as JSON in UTF-8."""
+    return ujson.dumps(document, ensure_ascii=False, escape_forward_slashes=False).encode()
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -5,7 +5,7 @@ import re
 import falcon
 from falcon import Request, Response
 
-from service.document import read_object
+from service.document import read_object, to_json
 from service.errors import BadRequest, ContentTooLarge, NicknameTaken, NotFound, UnsupportedMediaType
 from service.person import Dialect, format_id, parse_id, parse_person
 from service.store import PeopleStore
@@ -17,6 +17,8 @@ _JSON = re.compile(r"\s*(application/json|[^;\s]+/[^;\s]+\+json|text/json|\*/\*)
 
 class People:
     """People in one dialect: create, search, get by id, count."""
+
+    # PERF: no `response.media`, which costs a creation and a read by id 13 us of CPU of 469 us (decision 11).
 
     def __init__(self, store: PeopleStore, dialect: Dialect) -> None:
         self._store = store
@@ -38,14 +40,14 @@ class People:
             raise NicknameTaken(f"{dialect.nickname} is taken", dialect.nickname) from None
         response.status = falcon.HTTP_201
         response.location = f"{dialect.people}/{format_id(person.id)}"
-        response.media = person.document(dialect)
+        response.data = to_json(person.document(dialect))
 
     def on_get(self, request: Request, response: Response) -> None:
         """Answer the people who have the query's term in a field, at most 50."""
         term = request.get_param(self._dialect.term)
         if not term:
             raise BadRequest(f"the query parameter {self._dialect.term} is missing or empty", self._dialect.term)
-        response.media = [person.document(self._dialect) for person in self._store.search(term)]
+        response.data = to_json([person.document(self._dialect) for person in self._store.search(term)])
 
     def on_get_person(self, request: Request, response: Response, identifier: str) -> None:
         """Answer the person with an id."""
@@ -53,7 +55,7 @@ class People:
         person = key and self._store.get(key)
         if not person:
             raise NotFound("no person has this id")
-        response.media = person.document(self._dialect)
+        response.data = to_json(person.document(self._dialect))
 
     def on_get_count(self, request: Request, response: Response) -> None:
         """Answer the number of people as plain text."""

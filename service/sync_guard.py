@@ -20,6 +20,8 @@ from service.statements import CONTAINS, PERSON
 from service.timed_reader import TimedReader
 
 QUIET_PERIOD = 60  # seconds without a write, after which the last sync has ended
+GATE_VALIDITY = 0.005  # seconds, in which fewer than MAX_NEW_CODES codes come
+MAX_NEW_CODES = 9000  # since the gate was read; with more, all canary rows may be of a later sync (docs/search.md)
 SYNC_PAUSE = 0.005  # seconds, in which InnoDB usually commits a sync
 MAX_ATTEMPTS = 20  # after which a scan answers, which needs no index
 
@@ -49,9 +51,11 @@ class SyncGuard:
         self._database = database
         self._last_gate: tuple[int, str] = (0, "")
         self._unchanged_since = 0.0
+        self._read_at = 0.0
 
     def read_gate(self) -> Gate:
         """Return what the gate counts now; raise Unavailable if MySQL does not answer."""
+        self._read_at = time.monotonic()
         counts = self._database.read(SELECT_GATE)[0][0]
         if (self._database.connections, counts) != self._last_gate:
             self._last_gate, self._unchanged_since = (self._database.connections, counts), time.monotonic()
@@ -84,7 +88,9 @@ class SyncGuard:
                 return reader.read(_BY_NGRAMS, (expression.all, plan.pattern))
             if gate.newest_lost_canary >= min(canaries):
                 return None
-            rows, is_complete = self._search_with_canaries(expression, plan.pattern, canaries, reader)
+            connection = self._database.connections
+            rows, has_canaries = self._search_with_canaries(expression, plan.pattern, canaries, reader)
+            is_complete = has_canaries and self._is_current(gate) and connection == self._database.connections
             if is_complete or len(rows) >= LIMIT:
                 return rows
             time.sleep(SYNC_PAUSE)
@@ -94,14 +100,17 @@ class SyncGuard:
     def _search_with_canaries(
         self, expression: _Expression, pattern: str, canaries: set[int], reader: TimedReader
     ) -> tuple[Sequence[Row], bool]:
-        """Return the rows that match, and whether no match was missed."""
-        connection = self._database.connections
+        """Return the rows that match, and whether all canary rows were found."""
         statement = _BY_NGRAMS_WITH_CANARIES.replace("{canaries}", ", ".join(map(str, canaries)))
         against = f"{expression.all} {' '.join(map(canary_key, canaries))} {expression.cached}"
         parts = [row.partition("\x1f") for (row,) in reader.read(statement, (pattern, against, pattern))]
         rows = [(person,) for _, _, person in parts if person]
-        is_complete = canaries <= {int(number) for number, _, _ in parts}
-        return rows, is_complete and connection == self._database.connections
+        return rows, canaries <= {int(number) for number, _, _ in parts}
+
+    def _is_current(self, gate: Gate) -> bool:
+        """Return whether fewer than `MAX_NEW_CODES` codes came since `gate`, the newest gate, was read."""
+        is_young = time.monotonic() - self._read_at < GATE_VALIDITY
+        return is_young or self.read_gate().codes - gate.codes < MAX_NEW_CODES
 
     def _is_quiet(self) -> bool:
         """Return whether nothing was written for so long that no sync goes on."""

@@ -55,7 +55,7 @@ class StackSupervisor:
             self._start(progress)
             progress("")
             address = f"http://localhost:{self._port}"
-            show(f"listening on {address}; Ctrl-C stops it, {self._directory.path} keeps the data")
+            show(f"listening on {address}; ./rinha down stops it, {self._directory.path} keeps the data")
             self._supervise(progress)
         except _Stopped:
             pass

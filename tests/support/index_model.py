@@ -53,6 +53,7 @@ class Situation(NamedTuple):
     stop: float = 0.0
     moves: bool = False
     codes: int = 0  # that the gate counts for each row, if there are several alphabets
+    pause: float = 0.0  # of the worker, between its statements
 
 
 def steadily(rate: float, characters: int, count: int = 6000) -> Callable[[random.Random], Iterator[Arrival]]:
@@ -96,6 +97,7 @@ SITUATIONS = {
     "held by a stalled disk": Situation(steadily(300, 100), stalls=2.0),
     "MySQL stops for three seconds": Situation(steadily(300, 100), stop=3.0),
     "the connection moves to another server": Situation(steadily(300, 100), moves=True),
+    "the worker pauses between its statements": Situation(steadily(3000, 100), writing=0.1, codes=100, pause=0.1),
     "five alphabets": Situation(steadily(300, 100), codes=20_000),
     "thirteen alphabets, of which InnoDB may hold back two": Situation(steadily(3000, 100), writing=0.1, codes=130_000),
 }
@@ -172,6 +174,7 @@ class Index:
         for text, answer in ANSWERS.items():
             if text in statement:
                 return answer
+        self.now += self._rng.choice((0.0, self._situation.pause))
         self._pass_time()
         if "FROM contagem" in statement:
             rows, canaries = self.server.newest(self.now)
