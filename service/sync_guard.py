@@ -83,15 +83,16 @@ class SyncGuard:
             " ".join(expressions[alphabet] for alphabet in alphabets if gate.may_be_cached(alphabet)),
         )
         for _ in range(MAX_ATTEMPTS):
-            canaries = gate.canaries()
-            if not expression.cached or not canaries or self._is_quiet():
-                return reader.read(_BY_NGRAMS, (expression.all, plan.pattern))
-            if gate.newest_lost_canary >= min(canaries):
+            connection, canaries = self._database.connections, gate.canaries()
+            if not expression.cached or not canaries or self._was_quiet():
+                rows = reader.read(_BY_NGRAMS, (expression.all, plan.pattern))
+                is_complete = not expression.cached or self._is_current(gate, 1)
+            elif gate.newest_lost_canary < min(canaries):
+                rows, has_canaries = self._search_with_canaries(expression, plan.pattern, canaries, reader)
+                is_complete = has_canaries and self._is_current(gate, MAX_NEW_CODES)
+            else:
                 return None
-            connection = self._database.connections
-            rows, has_canaries = self._search_with_canaries(expression, plan.pattern, canaries, reader)
-            is_complete = has_canaries and self._is_current(gate) and connection == self._database.connections
-            if is_complete or len(rows) >= LIMIT:
+            if (is_complete and connection == self._database.connections) or len(rows) >= LIMIT:
                 return rows
             time.sleep(SYNC_PAUSE)
             gate = self.read_gate()
@@ -107,11 +108,14 @@ class SyncGuard:
         rows = [(person,) for _, _, person in parts if person]
         return rows, canaries <= {int(number) for number, _, _ in parts}
 
-    def _is_current(self, gate: Gate) -> bool:
-        """Return whether fewer than `MAX_NEW_CODES` codes came since `gate`, the newest gate, was read."""
-        is_young = time.monotonic() - self._read_at < GATE_VALIDITY
-        return is_young or self.read_gate().codes - gate.codes < MAX_NEW_CODES
+    def _is_current(self, gate: Gate, new_codes: int) -> bool:
+        """Return whether fewer than `new_codes` codes came since `gate`, the newest gate, was read.
 
-    def _is_quiet(self) -> bool:
-        """Return whether nothing was written for so long that no sync goes on."""
-        return time.monotonic() - self._unchanged_since > QUIET_PERIOD
+        Within GATE_VALIDITY this needs no look: a sync does not begin and empty the cache in that time.
+        """
+        is_young = time.monotonic() - self._read_at < GATE_VALIDITY
+        return is_young or self.read_gate().codes - gate.codes < new_codes
+
+    def _was_quiet(self) -> bool:
+        """Return whether, when the gate was read, nothing had been written for so long that no sync went on."""
+        return self._read_at - self._unchanged_since > QUIET_PERIOD

@@ -79,6 +79,14 @@ def in_bursts(rng: random.Random) -> Iterator[Arrival]:
         now += burst
 
 
+def after_silence(rng: random.Random) -> Iterator[Arrival]:
+    """Yield nearly as many rows as start a sync, and more after 100 s of silence."""
+    for number in range(SYNCED_AT // 100 - 1):
+        yield Arrival(number / 1000, 100)
+    for number in range(1000):
+        yield Arrival(100 + number / 1000, 100)
+
+
 def some_large(rng: random.Random) -> Iterator[Arrival]:
     """Yield sixty rows a second, of which every tenth has 14,000 characters."""
     now = 0.0

@@ -1,13 +1,23 @@
 """A search that evaluates its term twice, and canary rows in between, misses no row that a sync hides."""
 
 import random
+from contextlib import suppress
 
 import pytest
 
 import service.gate
 import service.sync_guard
+from service.errors import SearchTimeout
 from service.finder import Finder
-from tests.support.index_model import SITUATIONS, Index, count_misses, name_of, use_model_time
+from tests.support.index_model import (
+    SITUATIONS,
+    Index,
+    Situation,
+    after_silence,
+    count_misses,
+    name_of,
+    use_model_time,
+)
 
 
 @pytest.mark.parametrize(
@@ -16,6 +26,19 @@ from tests.support.index_model import SITUATIONS, Index, count_misses, name_of, 
 )
 def test_no_person_is_missed_during_a_sync(situation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert count_misses(monkeypatch, SITUATIONS[situation]) == 0
+
+
+def test_no_person_is_missed_if_a_worker_pauses_while_writes_begin_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    misses = 0
+    for seed in range(300):
+        index = Index(random.Random(seed), Situation(after_silence, writing=0.1, codes=100, pause=0.08))
+        use_model_time(monkeypatch, index)
+        finder = Finder(index)  # type: ignore[arg-type]
+        for index.now in (1.0, 99.99):  # before and at the end of the silence
+            with suppress(SearchTimeout):  # answered 503, which is no miss
+                misses += finder.find(name_of(1)) != [(name_of(1),)]
+
+    assert misses == 0
 
 
 def test_a_search_whose_canary_rows_are_never_found_falls_back_to_a_scan(monkeypatch: pytest.MonkeyPatch) -> None:
