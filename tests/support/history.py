@@ -126,15 +126,26 @@ def _compare(creations: Sequence[Event], table: Sequence[Person]) -> tuple[list[
         stored, promised = rows[nickname], [acknowledged_person(event) for event in tries if event.status == 201]
         if len(promised) > 1:
             doubled.append(f"{len(promised)} answers of 201 for {nickname}")
-        for person in promised:
-            if person.id not in [row.id for row in stored]:
-                lost.append(f"{nickname}, acknowledged as {person.id.hex()}")
-            elif person not in stored:
-                false_answers.append(f"{nickname} is not as it was acknowledged: {stored}")
-        if not promised:
-            false_answers += _partial_rows(tries, stored)
+        lost += _lost(promised, stored)
+        false_answers += _changed(promised, stored) if promised else _partial_rows(tries, stored)
         false_answers += _wrong_conflicts(tries, stored)
     return lost, doubled, false_answers
+
+
+def _lost(promised: Sequence[Person], stored: Sequence[Person]) -> list[str]:
+    """Return the acknowledged people whose ids no row has."""
+    ids = [row.id for row in stored]
+    return [f"{one.nickname}, acknowledged as {one.id.hex()}" for one in promised if one.id not in ids]
+
+
+def _changed(promised: Sequence[Person], stored: Sequence[Person]) -> list[str]:
+    """Return the acknowledged people whose rows differ from what was acknowledged."""
+    ids = [row.id for row in stored]
+    return [
+        f"{one.nickname} is not as it was acknowledged: {stored}"
+        for one in promised
+        if one.id in ids and one not in stored
+    ]
 
 
 def _partial_rows(tries: Sequence[Event], stored: Sequence[Person]) -> list[str]:
