@@ -25,6 +25,7 @@ def create_app(store: PeopleStore) -> falcon.App[Request, Response]:
     """Return the application over `store`, which serves both dialects."""
     app: falcon.App[Request, Response] = falcon.App(middleware=[RequestID()])
     app.resp_options.media_handlers[falcon.MEDIA_JSON] = JSONHandler(dumps=to_json)
+    app.req_options.strip_url_path_trailing_slash = True
     app.resp_options.media_handlers[PROBLEM] = app.resp_options.media_handlers[falcon.MEDIA_JSON]
     app.set_error_serializer(_serialize_error)
     app.add_error_handler(ServiceError, _raise_http_error)

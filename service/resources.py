@@ -1,6 +1,7 @@
 """The resources of the contract: people in each dialect, health, and the OpenAPI description."""
 
 import re
+from urllib.parse import unquote_to_bytes
 
 import falcon
 from falcon import Request, Response
@@ -47,6 +48,10 @@ class People:
         term = request.get_param(self._dialect.term)
         if not term:
             raise BadRequest(f"the query parameter {self._dialect.term} is missing or empty", self._dialect.term)
+        # Falcon replaces bytes that are not UTF-8, and the replacement finds no person.
+        # PERF: only a term with a replacement costs a second look at the query.
+        if "\ufffd" in term and not _is_utf8(request.query_string):
+            raise BadRequest(f"the query parameter {self._dialect.term} is not UTF-8", self._dialect.term)
         response.data = to_json([person.document(self._dialect) for person in self._store.search(term)])
 
     def on_get_person(self, request: Request, response: Response, identifier: str) -> None:
@@ -98,3 +103,12 @@ class OpenAPI:
         response.data = self._description
 
     on_head = on_get
+
+
+def _is_utf8(query: str) -> bool:
+    """Return whether the percent-encoded bytes of a query are UTF-8."""
+    try:
+        unquote_to_bytes(query).decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -165,6 +165,36 @@ CONTENT_TYPE = [
     Row("larger than the limit", raw(outro=b'"' + b"a" * 17000 + b'"'), 413),
 ]  # fmt: skip
 
+
+class Query(NamedTuple):
+    """The query of a search, in which {t} stands for the parameter's name, and the status that it must get."""
+
+    query: str
+    status: int
+
+
+QUERIES = [
+    *(Query(query, 400) for query in ("", "?{t}=", "?{t}", "?{other}=ana", "?x=1&{t}=")),
+    # Not UTF-8: Latin-1 (JavaScript's escape, old forms), cut short, overlong, surrogates, beyond U+10FFFF.
+    *(
+        Query("?{t}=" + term, 400)
+        for term in ("Jos%E9", "%E9", "%e9", "jos%C3", "%C3+a", "%C3%28", "%A9", "%C0%AF", "%E0%80%AF", "%ED%A0%80",
+                     "%ED%A0%BD%ED%B8%80", "%F4%90%80%80", "%F8%88%80%80%80", "%FF", "%FE%FF%00J", "%EF%BF%BD%E9")
+    ),
+    Query("?x=1&{t}=%E9", 400),
+    Query("?{t}=ana&{t}=%E9", 400),
+    Query("?{t}=%E9&x=ana", 400),
+    # The last value counts, and other parameters are ignored.
+    Query("?{t}=%E9&{t}=ana", 200),
+    Query("?{t}=ana&x=%E9", 200),
+    # U+FFFD itself is a character, as is all that UTF-8 can encode; a percent sign that encodes no byte is itself.
+    *(
+        Query("?{t}=" + term, 200)
+        for term in ("%EF%BF%BD", "Jos%C3%A9", "jose%CC%81", "%F0%9F%98%80", "%F4%8F%BF%BF", "%EF%BF%BF", "%00", "%0A",
+                     "a%0Ab", "%", "%zz", "%u00e9", "%25E9", "a" * 3000)
+    ),
+]  # fmt: skip
+
 TABLE = [*NOT_JSON, *WRONG_TYPE, *WRONG_DATE_FORM, *MISSING, *BROKEN_RULE, *VALID, *CONTENT_TYPE]
 
 

@@ -118,6 +118,7 @@ def requests_of(dialect: Dialect) -> Iterator[DescribedRequest]:
         yield from (
             DescribedRequest(method, people, query=f"{dialect.term}=ana"),
             DescribedRequest(method, people, BadRequest),
+            DescribedRequest(method, people, BadRequest, query=f"{dialect.term}=jos%E9"),
             DescribedRequest(method, people, Unavailable, query=f"{dialect.term}=ana"),
             DescribedRequest(method, people, SearchTimeout, query=f"{dialect.term}=slow"),
             DescribedRequest(method, one, identifier=known),
