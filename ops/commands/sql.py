@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from typing import NoReturn
 
 from ops.commands import options
@@ -18,7 +19,10 @@ def run(arguments: argparse.Namespace) -> NoReturn:
     """Replace this process by the mysql client."""
     directory = options.data_directory(arguments)
     directory.running()
-    command = [*MySQLServer(directory).client_command(), "--default-character-set=utf8mb4", "rinha"]
+    server = MySQLServer(directory)
+    is_typed = arguments.execute is not None or sys.stdin.isatty()
+    client = server.operator_command() if is_typed else server.client_command()
+    command = [*client, "--default-character-set=utf8mb4", "rinha"]
     if arguments.execute is not None:
         command += ["-e", arguments.execute]
     os.execv(command[0], command)

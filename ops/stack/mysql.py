@@ -102,6 +102,15 @@ class MySQLServer:
         """Return the command line of the mysql client, as MySQL's root."""
         return [*self._programs.mysql, "--no-defaults", f"--socket={self._directory.mysql_socket}", "--user=root"]
 
+    def operator_command(self) -> list[str]:
+        """Return the command line of the mysql client for statements of a person, who may use its own commands.
+
+        MySQL 9.7 has turned these commands off, \\G among them. They stay off for files, which may be of others.
+        """
+        options = subprocess.run([*self._programs.mysql, "--no-defaults", "--help"], capture_output=True, text=True)
+        has_option = re.search(r"^ +--commands\b", options.stdout, re.MULTILINE)
+        return [*self.client_command(), *(["--commands"] if has_option else [])]
+
     def execute(self, statements: str, *options: str) -> subprocess.CompletedProcess[str]:
         """Give statements to the mysql client, as MySQL's root."""
         return subprocess.run([*self.client_command(), *options], input=statements, capture_output=True, text=True)
