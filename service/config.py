@@ -59,8 +59,9 @@ def _parse_listen(name: str, value: str) -> str:
     host, _, port = value.rpartition(":")
     if value.startswith("unix:/"):
         return value
-    if not host or host == "unix" or ":" in host:
-        raise ConfigError(f"{name} is neither HOST:PORT nor unix:/PATH: {value}")
+    is_ipv6 = host.startswith("[") and host.endswith("]")
+    if not host or host == "unix" or (":" in host and not is_ipv6):
+        raise ConfigError(f"{name} is neither HOST:PORT nor [IPV6]:PORT nor unix:/PATH: {value}")
     _parse_port(name, port)
     return value
 

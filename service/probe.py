@@ -1,4 +1,4 @@
-"""Probes an instance over HTTP, at an address of the form that LISTEN has: HOST:PORT or unix:/PATH."""
+"""Probes an instance over HTTP, at an address of the form that LISTEN has: HOST:PORT, [IPV6]:PORT or unix:/PATH."""
 
 import http.client
 import socket
@@ -8,7 +8,7 @@ def connect(address: str, timeout: float) -> http.client.HTTPConnection:
     """Return a connection to `address` with a timeout in seconds; raise OSError for a unix socket without listener."""
     host, _, port = address.rpartition(":")
     if host != "unix":
-        return http.client.HTTPConnection(host, int(port), timeout=timeout)
+        return http.client.HTTPConnection(host.strip("[]"), int(port), timeout=timeout)
     connection = http.client.HTTPConnection("localhost", timeout=timeout)
     connection.sock = socket.socket(socket.AF_UNIX)
     connection.sock.settimeout(timeout)

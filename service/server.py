@@ -124,7 +124,12 @@ def _bind(address: str) -> socket.socket:
         os.chmod(path, 0o666)  # noqa: S103 - the load balancer is another user
     else:
         host, _, port = address.rpartition(":")
-        listener = socket.create_server((host, int(port)))
+        is_ipv6 = host.startswith("[")
+        listener = socket.create_server(
+            (host.strip("[]"), int(port)),
+            family=socket.AF_INET6 if is_ipv6 else socket.AF_INET,
+            dualstack_ipv6=host == "[::]" and socket.has_dualstack_ipv6(),
+        )
     listener.setblocking(False)
     listener.listen(BACKLOG)
     return listener

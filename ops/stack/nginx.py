@@ -8,8 +8,10 @@ from pathlib import Path
 from ops import ROOT
 from ops.console import Progress
 from ops.system.debian import install
+from ops.system.ports import has_ipv6
 
 CONFIGURATION = ROOT / "lb/nginx.conf"
+ACCESS_LOG, ERROR_LOG = "nginx-access.log", "nginx-error.log"
 MAX_WAITING = 1000  # requests of a lane that may wait for workers
 LANES = ("people", "searches")  # the upstreams of nginx.conf
 
@@ -26,16 +28,19 @@ def write_configuration(directory: Path, port: int, instances: Sequence[Sequence
     nginx listens on `port`, reaches each of the `instances` at its workers' sockets, and logs to the directory `log`.
     """
     directory.mkdir(exist_ok=True)
-    for name, text in included_files(port, instances, f"{log}/nginx-error.log", f"{log}/nginx-access.log").items():
+    addresses = [str(port), f"[::]:{port}"] if has_ipv6() else [str(port)]
+    for name, text in included_files(addresses, instances, f"{log}/{ERROR_LOG}", f"{log}/{ACCESS_LOG}").items():
         (directory / name).write_text(text)
     return Path(shutil.copy(CONFIGURATION, directory))
 
 
-def included_files(port: int, instances: Sequence[Sequence[Path]], error_log: str, access_log: str) -> dict[str, str]:
+def included_files(
+    addresses: Sequence[str], instances: Sequence[Sequence[Path]], error_log: str, access_log: str
+) -> dict[str, str]:
     """Return the files that nginx.conf includes: their text by their name."""
     lanes = {f"{lane}.conf": _servers(*sockets) for lane, sockets in zip(LANES, _lanes(instances), strict=True)}
     return lanes | {
-        "listen.conf": f"listen {port} backlog=4096 sndbuf=32k;\n",
+        "listen.conf": "".join(f"listen {address} backlog=4096 sndbuf=32k;\n" for address in addresses),
         "logs.conf": f"error_log {error_log} warn;\naccess_log {access_log} json buffer=64k flush=1s;\n",
     }
 

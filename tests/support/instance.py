@@ -46,7 +46,9 @@ def service_environment(stack: RunningStack, **settings: str) -> dict[str, str]:
 
 def connect(address: Address) -> socket.socket:
     """Return a new connection."""
-    connection = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
+    if not isinstance(address, str):
+        return socket.create_connection(address, TIMEOUT)
+    connection = socket.socket(socket.AF_UNIX)
     try:
         connection.settimeout(TIMEOUT)
         connection.connect(address)
@@ -87,7 +89,7 @@ class Instance:
         """The addresses on which it listens: one, or one for each worker."""
         host, _, port = self.listen.rpartition(":")
         if host != "unix":
-            return [(host, int(port))]
+            return [(host.strip("[]"), int(port))]
         paths = [port.replace("%", str(number)) for number in range(1, self.worker_count + 1)]
         return [*dict.fromkeys(paths)]
 

@@ -2,18 +2,20 @@
 
 import fcntl
 import os
+import random
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ops import ROOT
+from ops.errors import OperatorError
 from ops.stack.data_directory import DataDirectory, State
+from ops.system.ports import check_port
 from service.config import Config
 from tests.support.client import OverTheWire
 
@@ -103,10 +105,15 @@ def rinha(*arguments: str, timeout: float = 120, root: Path = ROOT, **options: A
 
 
 def free_port() -> int:
-    """Return a TCP port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port that is free now on every address.
+
+    The kernel takes the ports of outgoing connections from 32768 on. A load leaves thousands of them unusable.
+    """
+    while True:
+        port = random.randrange(20_000, 32_768)
+        with suppress(OperatorError):
+            check_port(port)
+            return port
 
 
 @cache

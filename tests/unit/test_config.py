@@ -34,6 +34,9 @@ INVALID = [
     ("LISTEN", "8080"),
     ("LISTEN", ":8080"),
     ("LISTEN", "localhost"),
+    ("LISTEN", "::1:8080"),
+    ("LISTEN", "[::1]"),
+    ("LISTEN", "[::1:8080"),
     ("LISTEN", "localhost:"),
     ("LISTEN", "localhost:http"),
     ("LISTEN", "localhost:0"),
@@ -128,8 +131,9 @@ def test_an_invalid_value_in_a_file_is_refused_by_name(tmp_path: Path, name: str
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("WORKERS", "1"), ("WORKERS", "64"), ("LISTEN", "h:1"), ("LISTEN", "0.0.0.0:65535"), ("DB_TIMEOUT", "0.1"),
-     ("DB_TIMEOUT", "60"), ("SHUTDOWN_TIMEOUT", "600"), ("LOG_LEVEL", "DEBUG"), ("LOG_LEVEL", "ERROR")],
+    [("WORKERS", "1"), ("WORKERS", "64"), ("LISTEN", "h:1"), ("LISTEN", "0.0.0.0:65535"), ("LISTEN", "[::]:1"),
+     ("LISTEN", "[fe80::1]:8080"), ("DB_TIMEOUT", "0.1"), ("DB_TIMEOUT", "60"),
+     ("SHUTDOWN_TIMEOUT", "600"), ("LOG_LEVEL", "DEBUG"), ("LOG_LEVEL", "ERROR")],
 )  # fmt: skip
 def test_the_limits_of_a_range_are_valid(name: str, text: str) -> None:
     assert str(getattr(Config.from_env({**SECRET, name: text}), name.lower())).removesuffix(".0") == text
@@ -173,7 +177,7 @@ def test_other_variables_of_the_environment_are_ignored() -> None:
         ([], {"DB_PASSWORD_FILE": "/nowhere/password"}, "DB_PASSWORD_FILE"),
         (["--healthcheck"], {**SECRET, "LISTEN": "8080"}, "LISTEN"),
         ([], {**SECRET, "LISTEN": "unix:/nowhere/api.sock"}, "/nowhere/api.sock: No such file"),
-        ([], {**SECRET, "LISTEN": "[::1]:8080"}, "LISTEN"),
+        ([], {**SECRET, "LISTEN": "::1:8080"}, "LISTEN"),
     ],
 )
 def test_the_service_does_not_start_with_an_invalid_setting(
