@@ -8,6 +8,8 @@
 # again, the table is rebuilt and MySQL accepts writes. The script checks once a second until it is killed.
 set -u
 data=$1 mark=$2 mysql=("${@:3}")
+log=$(readlink "/proc/$$/fd/2") # of ./rinha up --detach
+[ -f "$log" ] || log=
 reserve=$((256 << 20)) # bytes: three times what a sync of the full cache writes
 suspect=
 [ -e "$mark" ] && suspect=yes
@@ -17,6 +19,8 @@ as_root() { # TIMEOUT in seconds or 0 for none, STATEMENTS
 }
 
 while sleep 1; do
+    # If the log was renamed, continue in a new file of its name.
+    [ -z "$log" ] || [ "$log" -ef "/proc/$$/fd/2" ] || exec >> "$log" 2>&1
     free=$(($(stat --file-system --format='%a * %S' "$data")))
     if ((free < reserve)); then
         [ $suspect ] || echo "reserve: less than 256 MB are left on the disk; no person is stored until $data has room" >&2

@@ -1,9 +1,13 @@
 """Log lines as JSON, each with the id of the request that it belongs to."""
 
+import contextlib
 import json
 import logging
+import os
+import stat
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import TextIO
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
@@ -25,8 +29,55 @@ class JSONFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+class OutputFile:
+    """The regular file to which standard error leads, and standard output if it leads there too."""
+
+    def __init__(self) -> None:
+        self._path = ""
+        self._descriptors: list[int] = []
+        with contextlib.suppress(OSError):  # standard error is closed
+            if stat.S_ISREG(os.fstat(2).st_mode):
+                path = os.readlink("/proc/self/fd/2")
+                self._descriptors = [number for number in (1, 2) if _leads_to(number, path)]
+                self._path = path if self._descriptors else ""
+
+    def reopen_if_renamed(self) -> None:
+        """If the file was renamed or removed, open a file of its name in its place; raise OSError if that fails."""
+        if not self._path or _leads_to(2, self._path):
+            return
+        file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        for number in self._descriptors:
+            os.dup2(file, number)
+        os.close(file)
+
+
+def _leads_to(descriptor: int, path: str) -> bool:
+    """Return whether a descriptor leads to the file that has a path now."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except OSError:
+        return False
+
+
+class ReopeningHandler(logging.StreamHandler[TextIO]):
+    """Writes to standard error. If that is a file which was renamed, continues in a new file of the old name.
+
+    So the logs can be rotated by renaming. All processes of an instance write to one file, and each one follows.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._file = OutputFile()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        with contextlib.suppress(OSError):  # the old file is better than none
+            self._file.reopen_if_renamed()
+        super().emit(record)
+
+
 def configure(level: str) -> None:
     """Write the records of `level` and above to standard error."""
-    handler = logging.StreamHandler()
+    handler = ReopeningHandler()
     handler.setFormatter(JSONFormatter())
     logging.basicConfig(level=level, handlers=[handler])

@@ -36,6 +36,11 @@ def count(text: str) -> int:
     return _between(text, 64)
 
 
+def megabytes(text: str) -> int:
+    """Return the number of megabytes in `text`; raise ValueError or ArgumentTypeError, as argparse expects."""
+    return _between(text, 1 << 20)
+
+
 def _between(text: str, most: int) -> int:
     number = int(text)
     if not 1 <= number <= most:

@@ -10,7 +10,7 @@ from ops.console import show_progress
 from ops.errors import OperatorError
 from ops.stack.budget import divide_budget
 from ops.stack.data_directory import DataDirectory
-from ops.stack.supervisor import StackSupervisor
+from ops.stack.supervisor import StackPlan, StackSupervisor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--cpus", type=float, metavar="N", help="limit all components together to N CPUs; needs --memory")
     add("--memory", type=int, metavar="MB", help="limit all components together to MB megabytes; needs --cpus")
+    add(
+        "--log-limit",
+        type=options.megabytes,
+        default=1024,
+        metavar="MB",
+        help="the size of all log files together (default: %(default)s)",
+    )
     add("--detach", action="store_true", help="run the stack in the background, and return once it is ready")
 
 
@@ -40,8 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
     if bool(arguments.cpus) != bool(arguments.memory):
         raise OperatorError("--cpus and --memory go together; give both, or none for no limits")
     limits = divide_budget(arguments.cpus, arguments.memory << 20, arguments.instances) if arguments.cpus else None
+    plan = StackPlan(arguments.port, arguments.instances, arguments.workers, arguments.log_limit << 20, limits)
     with directory.locked():
-        StackSupervisor(directory, arguments.port, arguments.instances, arguments.workers, limits).run(show_progress)
+        StackSupervisor(directory, plan).run(show_progress)
     return 0
 
 
@@ -52,7 +60,9 @@ def _detach(directory: DataDirectory) -> None:
             pass
     log = directory.log / "up.log"
     arguments = [argument for argument in sys.argv[1:] if argument != "--detach"]
-    with log.open("wb") as output:
+    log.touch()
+    start = log.stat().st_size
+    with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-u", "-P", "-m", "ops", *arguments],
             stdin=subprocess.DEVNULL,
@@ -61,6 +71,7 @@ def _detach(directory: DataDirectory) -> None:
             start_new_session=True,
         )
     with log.open() as lines:
+        lines.seek(start)
         while process.poll() is None:
             print(lines.read(), end="", flush=True)
             state = directory.last_state()

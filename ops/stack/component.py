@@ -14,6 +14,7 @@ from service.backoff import Backoff
 
 MAX_PAUSE = 10.0  # seconds between two attempts to start a component that keeps dying
 STOP_TIMEOUT = 30.0  # seconds from SIGTERM to SIGKILL; MySQL writes its buffers back
+REOPEN_LOGS = signal.SIGUSR1  # nginx and MySQL then open their logs again
 SUPERVISOR_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP}
 
 
@@ -59,6 +60,8 @@ class Component:
     def _prepare(self) -> None:
         end_with_parent()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SUPERVISOR_SIGNALS)
+        # Otherwise the signal would end a program that does not handle it yet. nginx and MySQL unblock it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {REOPEN_LOGS})
         self._join_control_group()
 
     def is_alive(self) -> bool:
@@ -78,6 +81,11 @@ class Component:
         self.start()
         self.restarts += 1
         return True
+
+    def reopen_logs(self) -> None:
+        """Make nginx or MySQL open the logs again that it has opened by itself."""
+        if self.process:
+            self.process.send_signal(REOPEN_LOGS)
 
     def stop(self, number: signal.Signals) -> None:
         """Stop the process by a signal, and by SIGKILL after `STOP_TIMEOUT` seconds."""

@@ -45,11 +45,21 @@ def included_files(
     }
 
 
-def command(nginx: Sequence[str], configuration: Path, prefix: Path) -> list[str]:
+def command(nginx: Sequence[str], configuration: Path, prefix: Path, log: Path) -> list[str]:
     """Return the command line that runs nginx in the foreground, with its own files in the directory `prefix`."""
     # As root, nginx would give its workers to a user who may not enter the data directory.
     user = "user root; " if os.geteuid() == 0 else ""
-    return [*nginx, "-e", "stderr", "-p", f"{prefix}/", "-c", str(configuration), "-g", f"{user}daemon off;"]
+    return [
+        *nginx,
+        "-e",
+        f"{log}/{ERROR_LOG}",
+        "-p",
+        f"{prefix}/",
+        "-c",
+        str(configuration),
+        "-g",
+        f"{user}daemon off;",
+    ]
 
 
 def _lanes(instances: Sequence[Sequence[Path]]) -> list[tuple[list[Path], list[Path]]]:

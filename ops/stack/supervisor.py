@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from ops import ROOT
 from ops.console import Progress, show
@@ -14,35 +15,43 @@ from ops.errors import OperatorError
 from ops.stack import nginx
 from ops.stack.component import STOP_TIMEOUT, SUPERVISOR_SIGNALS, Component
 from ops.stack.data_directory import DataDirectory, RunningComponent, State, instance_names, worker_sockets
+from ops.stack.logs import Logs
 from ops.stack.mysql import MySQLServer
 from ops.system.cgroups import ControlGroups, Limit
 from ops.system.ports import check_port, is_stack_serving
 from ops.system.processes import kill_group, members, started_at, usage
+from service.logs import OutputFile
 
 START_TIMEOUT = 30.0  # seconds until the API answers, after MySQL does
+OWN_LOGS = {"mysql": ("mysql.log",), "nginx": (nginx.ACCESS_LOG, nginx.ERROR_LOG)}  # that a component opens by itself
 
 
 class _Stopped(Exception):
     """The operator has asked the stack to stop."""
 
 
+class StackPlan(NamedTuple):
+    """A stack to start: its port, its size, the bytes of all its logs together, and the limits of its components."""
+
+    port: int
+    instances: int
+    workers: int
+    log_limit: int
+    limits: Mapping[str, Limit] | None = None
+
+
 class StackSupervisor:
     """Supervises the components of the stack on one data directory and one port."""
 
-    def __init__(
-        self,
-        directory: DataDirectory,
-        port: int,
-        instances: int,
-        workers: int,
-        limits: Mapping[str, Limit] | None = None,
-    ) -> None:
+    def __init__(self, directory: DataDirectory, plan: StackPlan) -> None:
         self._directory = directory
-        self._port = port
-        self._instances = instances
-        self._workers = workers
-        self._limits = limits
-        self._groups = ControlGroups(os.getpid()) if limits else None
+        self._port = plan.port
+        self._instances = plan.instances
+        self._workers = plan.workers
+        self._logs = Logs(directory.log, plan.log_limit)
+        self._output = OutputFile()
+        self._limits = plan.limits
+        self._groups = ControlGroups(os.getpid()) if plan.limits else None
         self._components: list[Component] = []
         self._since = time.time()
         self._ready = False
@@ -117,7 +126,8 @@ class StackSupervisor:
         run = self._directory.run
         sockets = [worker_sockets(run, instance, self._workers) for instance in instance_names(self._instances)]
         configuration = nginx.write_configuration(run / "nginx", self._port, sockets, run / "log")
-        self._add("nginx", nginx.command(program, configuration, run))
+        command = nginx.command(program, configuration, run, run / "log")
+        self._add("nginx", command)
 
     def _wait_until_serving(self, progress: Progress) -> None:
         progress("waiting for the API")
@@ -161,9 +171,18 @@ class StackSupervisor:
     def _supervise_once(self) -> None:
         if any([component.restart_if_dead() for component in self._components]):  # noqa: C419 - each is looked after
             self._state_is_written = False
+        self._rotate_logs()
         if not self._state_is_written:
             with contextlib.suppress(OSError):  # a full disk must not stop the stack
                 self._write_state()
+
+    def _rotate_logs(self) -> None:
+        with contextlib.suppress(OSError):  # a full disk must not stop the stack
+            self._logs.rotate()
+            self._output.reopen_if_renamed()
+        for component in self._components:
+            if not all((self._directory.log / log).exists() for log in OWN_LOGS.get(component.name, ())):
+                component.reopen_logs()
 
     def _status_line(self) -> str:
         used = [f"{one.name} {usage(one.process.pid).memory >> 20} MB" for one in self._components if one.process]

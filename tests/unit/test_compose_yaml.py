@@ -48,6 +48,24 @@ def test_only_the_load_balancer_publishes_a_port() -> None:
     }
 
 
+def test_the_load_balancer_listens_on_ipv6_only_where_the_kernel_has_it() -> None:
+    script = SERVICES["nginx"]["command"][-1]
+
+    assert "[ ! -e /proc/net/if_inet6 ] || cp /etc/nginx/listen_ipv6.conf /tmp/\n" in script
+    assert script.splitlines()[-1].startswith("exec nginx ")
+
+
+def test_the_logs_of_all_containers_together_are_bounded() -> None:
+    sizes = []
+    for settings in SERVICES.values():
+        assert settings["logging"]["driver"] == "json-file"
+        size = re.fullmatch(r"(\d+)m", settings["logging"]["options"]["max-size"])
+        assert size
+        sizes.append(int(size[1]) * int(settings["logging"]["options"]["max-file"]))
+
+    assert sum(sizes) <= 1024
+
+
 def test_the_load_balancer_knows_every_worker_of_both_instances() -> None:
     servers = "".join((ROOT / f"lb/{lane}.conf").read_text() for lane in ("people", "searches"))
     named = re.findall(r"^server unix:(\S+) max_fails=0 .+;$", servers, re.MULTILINE)
