@@ -3,6 +3,7 @@
 import http.client
 import json
 import random
+import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from urllib.parse import urlencode
@@ -13,6 +14,7 @@ from ops.errors import OperatorError
 from service.person import Dialect
 from service.search import LIMIT
 
+RETRY_TIMEOUT = 60.0  # seconds for which a 503 is asked again: MySQL may be restarting
 SEARCHED = 2_000  # rows that the audit looks for by search; all rows if there are fewer
 
 _ROWS = "SELECT BIN_TO_UUID(id), HEX(apelido), HEX(nome), nascimento, HEX(stack) FROM rinha.pessoas"
@@ -79,12 +81,16 @@ class Auditor:
             yield f"{lost:,} rows not found by search"
 
     def _get(self, path: str) -> bytes:
-        self._connection.request("GET", path)
-        answer = self._connection.getresponse()
-        body = answer.read()
-        if answer.status != 200:
-            raise OperatorError(f"GET {path} answers {answer.status}")
-        return body
+        deadline = time.monotonic() + RETRY_TIMEOUT
+        while True:
+            self._connection.request("GET", path)
+            answer = self._connection.getresponse()
+            body = answer.read()
+            if answer.status == 200:
+                return body
+            if answer.status != 503 or time.monotonic() > deadline:
+                raise OperatorError(f"GET {path} answers {answer.status}")
+            time.sleep(1)
 
 
 def _fields(payload: Payload) -> tuple[str, str, str, str | None]:

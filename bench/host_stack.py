@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ops.console import Progress
 from ops.errors import OperatorError
+from ops.stack.availability import wait_for_mysql
 from ops.stack.budget import divide_budget
 from ops.stack.data_directory import DataDirectory
 from ops.stack.mysql import MySQLServer
@@ -26,7 +27,7 @@ class HostStack:
     def __init__(self, directory: DataDirectory, workers: int, limits: Mapping[str, Limit]) -> None:
         state = directory.running()
         self._directory = directory
-        self._components = state.components
+        self._state = state
         self._groups = ControlGroups(state.pid)
         self.limits = limits
         self.workers = workers
@@ -37,13 +38,16 @@ class HostStack:
         """Return what each component has used."""
         if self.limits:
             return {name: self._groups.group(name).consumption() for name in self.limits}
-        used = {name: usage(component.pid) for name, component in self._components.items()}
+        self._state = self._directory.last_state() or self._state  # a component may have been restarted
+        used = {name: usage(component.pid) for name, component in self._state.components.items()}
         return {name: Consumption(one.cpu, one.memory, 0) for name, one in used.items()}
 
     def query(self, statement: str) -> str:
         """Return the result of a statement of MySQL's root: lines of columns that tabs separate."""
+        wait_for_mysql(self._directory)
         completed = MySQLServer(self._directory).execute(statement, "-N")
-        completed.check_returncode()
+        if completed.returncode:
+            raise OperatorError(f"MySQL: {completed.stderr.strip()}")
         return completed.stdout
 
 

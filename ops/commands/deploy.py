@@ -14,6 +14,7 @@ from ops.commands import options
 from ops.console import Progress, show, show_progress
 from ops.errors import OperatorError
 from ops.polling import wait_until
+from ops.stack.availability import reason_for_silence, wait_for_mysql
 from ops.stack.data_directory import DataDirectory, State, instance_names, worker_sockets
 from ops.system.processes import end_with_parent, kill_group, started_at
 from service.probe import is_serving
@@ -62,6 +63,7 @@ def deploy(directory: DataDirectory, progress: Progress) -> list[str]:
     with directory.locked(
         "deploy.lock", f"another ./rinha deploy is running on {directory.path}; try again when it has ended"
     ):
+        _require_mysql(directory, progress, "nothing was restarted")
         state = directory.running()
         progress("trying the new version")
         _try_new_version(directory, _running_instance(directory, state))
@@ -69,8 +71,9 @@ def deploy(directory: DataDirectory, progress: Progress) -> list[str]:
         # An instance that does not serve comes first: the stack can do without it while the other instances restart.
         order = sorted(sockets, key=lambda name: (_are_ready(sockets[name]), name))
         for index, name in enumerate(order):
-            progress(f"restarting {name}")
             remaining = order[index + 1 :]
+            _require_mysql(directory, progress, f"{', '.join(order[index:])} still to be restarted")
+            progress(f"restarting {name}")
             failure = f"{name} does not serve with the new version"
             if remaining:
                 failure += f", and {', '.join(remaining)} {'keeps' if len(remaining) == 1 else 'keep'} the old version"
@@ -114,7 +117,7 @@ def _try_new_version(directory: DataDirectory, instance: _InstanceProcess) -> No
 
     try:
         failure = f"the new version does not become ready, and nothing was restarted; see {log}"
-        wait_until(is_ready, failure, READY_TIMEOUT)
+        _wait_until_ready(directory, is_ready, failure)
     finally:
         trial.terminate()
         with suppress(subprocess.TimeoutExpired):
@@ -146,4 +149,22 @@ def _restart(directory: DataDirectory, name: str, is_ready: Callable[[], bool], 
             raise OperatorError(failure)
         return is_ready()
 
-    wait_until(is_back, failure, READY_TIMEOUT)
+    _wait_until_ready(directory, is_back, failure)
+
+
+def _require_mysql(directory: DataDirectory, progress: Progress, consequence: str) -> None:
+    """Wait for a MySQL that restarts, without which no instance becomes ready; raise OperatorError."""
+    try:
+        wait_for_mysql(directory, progress, READY_TIMEOUT)
+    except OperatorError as error:
+        raise OperatorError(f"{error}; {consequence}") from None
+
+
+def _wait_until_ready(directory: DataDirectory, is_ready: Callable[[], bool], failure: str) -> None:
+    """Wait until a condition is true; raise OperatorError with `failure`, and say so if MySQL does not answer."""
+    try:
+        wait_until(is_ready, failure, READY_TIMEOUT)
+    except OperatorError as error:
+        if reason := reason_for_silence(directory):
+            raise OperatorError(f"{error}. MySQL does not answer either: {reason}") from None
+        raise

@@ -19,7 +19,9 @@ from pymysql.cursors import Cursor
 from ops import ROOT
 from ops.commands import options
 from ops.console import Progress, ignore_progress, show_progress
-from ops.stack.data_directory import DataDirectory, State
+from ops.errors import OperatorError
+from ops.stack.availability import STATEMENT_TIMEOUT, wait_for_mysql
+from ops.stack.data_directory import DataDirectory, State, instance_names
 from ops.stack.mysql import CONFIGURATION, OLDEST_VERSION, SCHEMA, MySQLServer, connect_as_root
 from ops.system.processes import started_at
 from service.search import ngrams_of
@@ -29,6 +31,7 @@ NEWEST = 50_000  # people that are looked up in the full-text index, without --a
 NGRAMS = 2  # by which a person is looked up; InnoDB loses all n-grams of a row or none
 MAX_LOOKUPS = 20  # of one person: a sync of InnoDB's full-text cache hides rows for milliseconds
 LOOKUP_PAUSE = 0.05  # seconds
+MYSQL_TIMEOUT = 30.0  # seconds for which a MySQL that restarts is waited for
 SPARE_CONNECTIONS = 10  # for operators, beside one for each worker
 GRANTS = 3  # in db/account.sql: SELECT and INSERT on pessoas, SELECT on contagem
 OPEN_FILES = 8000  # of nginx: worker_connections in lb/nginx.conf
@@ -79,11 +82,16 @@ def doctor(directory: DataDirectory, all_people: bool, heal: bool, progress: Pro
     The newest `NEWEST` people are looked up in the full-text index, or all people. With `heal`, people that the index
     has lost are stored again, and a wrong count is corrected.
     """
+    directory.running()
+    silence = _silence_of_mysql(directory, progress)
     state = directory.running()
     yield _check_components(directory, state)
     yield _check_disk(directory)
+    if silence:
+        yield Finding("MySQL", False, silence, "./rinha status shows whether MySQL is back; then repeat this command")
+        return
     try:
-        with connect_as_root(directory.mysql_socket, database="rinha") as connection:
+        with connect_as_root(directory.mysql_socket, database="rinha", read_timeout=STATEMENT_TIMEOUT) as connection:
             cursor = connection.cursor()
             yield _check_versions(cursor)
             yield _check_settings(cursor)
@@ -92,7 +100,18 @@ def doctor(directory: DataDirectory, all_people: bool, heal: bool, progress: Pro
             yield _check_count(cursor, heal)
             yield _check_index(cursor, all_people, heal, progress)
     except pymysql.MySQLError as error:
-        yield Finding("MySQL", False, f"a statement failed: {error.args[-1]}", f"see {directory.log}/mysql.log")
+        remedy = f"repeat this command if MySQL has restarted; see {directory.log}/mysql.log"
+        yield Finding("MySQL", False, f"a statement failed: {error.args[-1]}", remedy)
+
+
+def _silence_of_mysql(directory: DataDirectory, progress: Progress) -> str:
+    """Wait for a MySQL that restarts; return "", or why it does not answer."""
+    try:
+        wait_for_mysql(directory, progress, MYSQL_TIMEOUT)
+    except OperatorError as error:
+        return str(error)
+    progress("")
+    return ""
 
 
 def _query(cursor: Cursor, statement: str, values: Sequence[object] = ()) -> Sequence[tuple[Any, ...]]:
@@ -101,8 +120,10 @@ def _query(cursor: Cursor, statement: str, values: Sequence[object] = ()) -> Seq
 
 
 def _check_components(directory: DataDirectory, state: State) -> Finding:
-    dead = [name for name, component in state.components.items() if started_at(component.pid) != component.started_at]
-    detail = f"not running: {', '.join(dead)}" if dead else f"running: {', '.join(state.components)}"
+    # The state lacks a component that waits to be started again.
+    alive = [name for name, component in state.components.items() if started_at(component.pid) == component.started_at]
+    dead = [name for name in ("mysql", "reserve", *instance_names(state.instances), "nginx") if name not in alive]
+    detail = f"not running: {', '.join(dead)}" if dead else f"running: {', '.join(alive)}"
     return Finding("components", not dead, detail, f"./rinha up restarts what has died; see {directory.log}")
 
 

@@ -7,7 +7,9 @@ from pymysql.converters import escape_string
 
 from ops.client import line
 from ops.commands import options
+from ops.console import show_progress
 from ops.errors import OperatorError
+from ops.stack.availability import wait_for_mysql
 from service.errors import Unavailable
 from service.person import OFFICIAL, Person
 from service.search import SearchPlan
@@ -27,6 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the plan, the statements with their times, and the first people found."""
     directory = options.data_directory(arguments)
     directory.running()
+    wait_for_mysql(directory, show_progress)
+    show_progress("")
     try:
         print(text(*PeopleStore(directory.config()).explain(arguments.term)))
     except Unavailable as error:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import islice
-from pathlib import Path
 
 import pymysql
 from pymysql.constants import ER
@@ -17,12 +16,15 @@ from ops.commands import options
 from ops.console import show_progress
 from ops.errors import OperatorError
 from ops.sample_people import BLOCK, SamplePerson, block
+from ops.stack.availability import STATEMENT_TIMEOUT, is_away, wait_for_mysql
+from ops.stack.data_directory import DataDirectory
 from ops.stack.mysql import connect_as_root
 from service.person import Person, new_id
 from service.store import INSERT, insert_values
 
 # One connection commits while the other sends rows. A third one waits for the lock of the full-text index.
 CONNECTIONS = 2
+MAX_TRIES = 5  # of a block, while MySQL restarts
 BAR_WIDTH = 30  # characters
 
 
@@ -39,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     directory = options.data_directory(arguments)
     directory.running()
     try:
-        load(directory.mysql_socket, arguments.count, _ProgressBar(arguments.count).show)
+        load(directory, arguments.count, _ProgressBar(arguments.count).show)
     except pymysql.MySQLError as error:
         raise OperatorError(f"MySQL: {error}; run the same command again to continue") from None
     finally:
@@ -68,25 +70,20 @@ class _ProgressBar:
         show_progress(f"[{bar:<{BAR_WIDTH}}] {stored:,} of {self._total:,} people, {rate:,.0f} a second")
 
 
-def load(socket: Path, count: int, progress: Callable[[int, int], None]) -> None:
+def load(directory: DataDirectory, count: int, progress: Callable[[int, int], None]) -> None:
     """Store the first `count` people of ops.sample_people, except those whose nickname is taken.
 
     After each block, `progress` receives the number of people that are stored and how many of them were loaded now. A
     block is stored by one statement. So a load that was stopped can be repeated: a block is complete if its last person
-    is stored. Raises pymysql.MySQLError.
+    is stored. If MySQL restarts, the load waits and continues. Raises pymysql.MySQLError and OperatorError.
     """
-    thread = threading.local()
-
-    def connect() -> None:
-        thread.cursor = connect_as_root(socket, database="rinha").cursor()
-
-    def store(number: int, size: int) -> tuple[int, int]:
-        return size, _store_block(thread.cursor, number, size)
-
+    loader = _Loader(directory)
     stored = loaded = 0
-    pool = ThreadPoolExecutor(CONNECTIONS, initializer=connect)
+    pool = ThreadPoolExecutor(CONNECTIONS)
     try:
-        blocks = [pool.submit(store, first // BLOCK, min(BLOCK, count - first)) for first in range(0, count, BLOCK)]
+        blocks = [
+            pool.submit(loader.store, first // BLOCK, min(BLOCK, count - first)) for first in range(0, count, BLOCK)
+        ]
         for finished in as_completed(blocks):
             size, added = finished.result()
             stored += size
@@ -94,6 +91,45 @@ def load(socket: Path, count: int, progress: Callable[[int, int], None]) -> None
             progress(stored, loaded)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+class _Loader:
+    """Stores blocks. Each thread has a connection, and makes a new one if MySQL has restarted."""
+
+    def __init__(self, directory: DataDirectory) -> None:
+        self._directory = directory
+        self._thread = threading.local()
+        self._waiting = threading.Lock()
+        self._silence: OperatorError | None = None
+
+    def store(self, number: int, size: int) -> tuple[int, int]:
+        """Store the first `size` people of a block unless they are stored; return size and number of rows added."""
+        for _ in range(MAX_TRIES - 1):
+            try:
+                return size, self._store_once(number, size)
+            except pymysql.MySQLError as error:
+                if not is_away(error):
+                    raise
+                self._thread.cursor = None
+        return size, self._store_once(number, size)
+
+    def _store_once(self, number: int, size: int) -> int:
+        if not getattr(self._thread, "cursor", None):
+            self._wait_for_mysql()
+            connection = connect_as_root(self._directory.mysql_socket, database="rinha", read_timeout=STATEMENT_TIMEOUT)
+            self._thread.cursor = connection.cursor()
+        return _store_block(self._thread.cursor, number, size)
+
+    def _wait_for_mysql(self) -> None:
+        """Wait in one thread. If MySQL does not answer in time, the other threads do not wait again."""
+        with self._waiting:
+            if self._silence:
+                raise self._silence
+            try:
+                wait_for_mysql(self._directory, show_progress)
+            except OperatorError as error:
+                self._silence = error
+                raise
 
 
 def _store_block(cursor: Cursor, number: int, size: int) -> int:

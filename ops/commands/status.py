@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import pymysql
 
 from ops.commands import options
+from ops.stack.availability import ANSWER_TIMEOUT
 from ops.stack.data_directory import DataDirectory, State
 from ops.stack.mysql import connect_as_root
 from ops.system.processes import Usage, usage
@@ -35,7 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _count_rows(directory: DataDirectory) -> int | None:
     """Return the number of people, or None if MySQL does not answer."""
     try:
-        with connect_as_root(directory.mysql_socket) as connection, connection.cursor() as cursor:
+        timeouts = {"connect_timeout": ANSWER_TIMEOUT, "read_timeout": ANSWER_TIMEOUT}
+        with connect_as_root(directory.mysql_socket, **timeouts) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT pessoas FROM rinha.contagem")
             return int(cursor.fetchall()[0][0])
     except pymysql.MySQLError:
