@@ -19,6 +19,7 @@ from ops.polling import wait_until
 from ops.system.ports import is_stack_serving
 
 SERVICES = ("mysql", "api1", "api2", "nginx")
+IMAGES = ("rinha", "rinha-nginx")  # that compose.yaml builds
 START_TIMEOUT = 180.0  # seconds, for an empty database on a slow machine
 BUILD_TIMEOUT = 900.0  # seconds
 INTERRUPT_TIMEOUT = 10.0  # seconds that an interrupted command has to end, and again after SIGINT
@@ -131,11 +132,11 @@ class ComposeProject:
         return time.monotonic() - started
 
     def remove(self) -> None:
-        """Remove the containers, volumes, networks and image of the project. An interrupt waits until that is done."""
+        """Remove the containers, volumes, networks and images of the project. An interrupt waits until that is done."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
         try:
             self.compose("down", "--volumes", "--timeout", "5", timeout=START_TIMEOUT)
-            run_command(self.client, "image", "rm", f"localhost/rinha:{self.name}")
+            run_command(self.client, "image", "rm", *(f"localhost/{image}:{self.name}" for image in IMAGES))
             if remaining := self.remaining():
                 raise OperatorError(f"{self.client} has kept of {self.name}: {', '.join(remaining)}")
         finally:

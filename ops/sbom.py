@@ -1,7 +1,8 @@
 """Writes the bill of materials of the service, and audits its packages for known vulnerabilities.
 
-The bill of materials (CycloneDX) lists the packages of requirements.txt. pip-audit looks them up in PyPI's
-vulnerability service. A package that could not be looked up is reported as not audited, and is not called safe.
+The bill of materials (CycloneDX) lists the packages of requirements.txt and, for the API browser, of
+requirements-page.txt. pip-audit looks them up in PyPI's vulnerability service. A package that could not be looked up is
+reported as not audited, and is not called safe.
 `tox -e sbom` runs this module.
 """
 
@@ -15,7 +16,7 @@ from typing import NamedTuple
 from ops import ROOT
 
 SBOM = ROOT / "sbom.cdx.json"
-REQUIREMENTS = ROOT / "requirements.txt"
+REQUIREMENTS = (ROOT / "requirements.txt", ROOT / "requirements-page.txt")
 
 
 class AuditResult(NamedTuple):
@@ -67,13 +68,15 @@ def read_audit(packages: Sequence[str], output: str, errors: str) -> AuditResult
 
 def _write_sbom() -> list[str]:
     """Write the bill of materials; return its packages, each as `name version`."""
-    arguments = ["requirements", str(REQUIREMENTS), "--output-format", "JSON", "--output-reproducible"]
-    subprocess.run([sys.executable, "-m", "cyclonedx_py", *arguments, "--output-file", str(SBOM)], check=True)
+    arguments = ["requirements", "-", "--output-format", "JSON", "--output-reproducible", "--output-file", str(SBOM)]
+    requirements = b"\n".join(file.read_bytes() for file in REQUIREMENTS)
+    subprocess.run([sys.executable, "-m", "cyclonedx_py", *arguments], input=requirements, check=True)
     return [f"{one['name']} {one['version']}" for one in json.loads(SBOM.read_text())["components"]]
 
 
 def _audit(packages: Sequence[str]) -> AuditResult:
-    arguments = ["--require-hashes", "--disable-pip", "--requirement", str(REQUIREMENTS), "--format", "json"]
+    files = [word for file in REQUIREMENTS for word in ("--requirement", str(file))]
+    arguments = ["--require-hashes", "--disable-pip", *files, "--format", "json"]
     completed = subprocess.run([sys.executable, "-m", "pip_audit", *arguments], capture_output=True, text=True)
     return read_audit(packages, completed.stdout, completed.stderr)
 

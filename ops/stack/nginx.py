@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,10 @@ CONFIGURATION = ROOT / "lb/nginx.conf"
 ACCESS_LOG, ERROR_LOG = "nginx-access.log", "nginx-error.log"
 MAX_WAITING = 1000  # requests of a lane that may wait for workers
 LANES = ("people", "searches")  # the upstreams of nginx.conf
+PAGE = ROOT / "page"
+# Swagger UI, in the package drf-spectacular-sidecar of requirements-page.txt, and the files of it that the page needs.
+SWAGGER_UI = "drf_spectacular_sidecar/static/drf_spectacular_sidecar/swagger-ui-dist"
+SWAGGER_UI_FILES = ("swagger-ui-bundle.js", "swagger-ui.css")
 
 
 def find_program(progress: Progress) -> list[str]:
@@ -28,21 +33,37 @@ def write_configuration(directory: Path, port: int, instances: Sequence[Sequence
     nginx listens on `port`, reaches each of the `instances` at its workers' sockets, and logs to the directory `log`.
     """
     directory.mkdir(exist_ok=True)
+    page = directory / "page"
+    _link_page(page)
     addresses = [str(port), f"[::]:{port}"] if has_ipv6() else [str(port)]
-    for name, text in included_files(addresses, instances, f"{log}/{ERROR_LOG}", f"{log}/{ACCESS_LOG}").items():
+    included = included_files(addresses, instances, f"{log}/{ERROR_LOG}", f"{log}/{ACCESS_LOG}", page)
+    for name, text in included.items():
         (directory / name).write_text(text)
     return Path(shutil.copy(CONFIGURATION, directory))
 
 
 def included_files(
-    addresses: Sequence[str], instances: Sequence[Sequence[Path]], error_log: str, access_log: str
+    addresses: Sequence[str], instances: Sequence[Sequence[Path]], error_log: str, access_log: str, page: Path
 ) -> dict[str, str]:
     """Return the files that nginx.conf includes: their text by their name."""
     lanes = {f"{lane}.conf": _servers(*sockets) for lane, sockets in zip(LANES, _lanes(instances), strict=True)}
     return lanes | {
         "listen.conf": "".join(f"listen {address} backlog=4096 sndbuf=32k;\n" for address in addresses),
         "logs.conf": f"error_log {error_log} warn;\naccess_log {access_log} json buffer=64k flush=1s;\n",
+        "page.conf": f"alias {page}/;\n",
     }
+
+
+def _link_page(page: Path) -> None:
+    """Make the directory that nginx serves: links to the files of the page and of Swagger UI.
+
+    The checkout's path may have characters with a meaning in nginx's configuration; that of `page` has none.
+    """
+    shutil.rmtree(page, ignore_errors=True)
+    page.mkdir()
+    swagger_ui = Path(sysconfig.get_path("purelib")) / SWAGGER_UI
+    for file in [*PAGE.iterdir(), *(swagger_ui / name for name in SWAGGER_UI_FILES)]:
+        (page / file.name).symlink_to(file)
 
 
 def command(nginx: Sequence[str], configuration: Path, prefix: Path, log: Path) -> list[str]:

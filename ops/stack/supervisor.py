@@ -65,6 +65,7 @@ class StackSupervisor:
             progress("")
             address = f"http://localhost:{self._port}"
             show(f"listening on {address}; ./rinha down stops it, {self._directory.path} keeps the data")
+            show(f"page: {address}/   API browser: {address}/docs")
             self._supervise(progress)
         except _Stopped:
             pass

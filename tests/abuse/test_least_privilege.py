@@ -154,16 +154,18 @@ def test_the_database_of_the_containers_gets_no_password_as_an_argument(tmp_path
     assert not re.search("5ec3e7|r007", arguments.read_text())
 
 
-def test_the_image_holds_the_service_and_no_secret() -> None:
-    """The build receives only the files that the image needs."""
+def test_the_images_hold_the_service_the_page_and_no_secret() -> None:
+    """The build receives only the files that the images need."""
     containerfile = (ROOT / "Containerfile").read_text()
 
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", containerfile, re.MULTILINE)
-    assert sorted(copied) == ["openapi.yaml", "requirements.txt", "service/"]
+    assert sorted(copied) == ["openapi.yaml", "page/", "requirements-page.txt", "requirements.txt", "service/"]
     assert not re.search("password|secret", containerfile, re.IGNORECASE)
     sent = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     assert sent[0] == "*"
-    assert {line[1:] for line in sent if line.startswith("!")} == {"openapi.yaml", "requirements.txt", "service"}
+    assert {line[1:] for line in sent if line.startswith("!")} == {
+        "openapi.yaml", "page", "requirements-page.txt", "requirements.txt", "service",
+    }  # fmt: skip
 
 
 def test_only_nginx_listens_and_on_one_port(stack: RunningStack) -> None:

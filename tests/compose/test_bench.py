@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.compose_project import SERVICES, ComposeProject, run_command
+from bench.compose_project import IMAGES, SERVICES, ComposeProject, run_command
 from bench.compose_stack import ComposeStack
 from ops.errors import OperatorError
 from ops.system.cgroups import Group
@@ -52,7 +52,8 @@ def test_an_interrupted_run_leaves_no_container_volume_or_image(engine: tuple[st
     assert running.returncode == 128 + signal.SIGTERM, output
     assert len(during) >= len(SERVICES), "there were no containers"
     assert ComposeProject(*engine, name, 0).remaining() == []
-    assert run_command(engine[0], "image", "inspect", f"localhost/rinha:{name}").returncode
+    for image in IMAGES:
+        assert run_command(engine[0], "image", "inspect", f"localhost/{image}:{name}").returncode, image
     assert not list(tmp_path.glob("results.jsonl"))
 
 

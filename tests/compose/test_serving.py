@@ -42,6 +42,11 @@ def test_mysql_runs_the_statements_of_start_sql(containers: BuiltProject) -> Non
     assert containers.query("SELECT @@init_file").strip() == "/db/start.sql"
 
 
+@pytest.mark.parametrize("path", ["/", "/docs", "/page/page.js", "/page/swagger-ui-bundle.js"])
+def test_the_load_balancers_image_has_the_page_and_the_api_browser(containers: BuiltProject, path: str) -> None:
+    assert containers.wire.request("GET", path).status == 200
+
+
 def test_the_image_has_labels_and_no_compiler(containers: BuiltProject) -> None:
     labels = containers.inspect("api1")["Config"]["Labels"]
 

@@ -154,7 +154,7 @@ def test_count_is_exact_plain_text(client: Client, dialect: Dialect) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "//", "/pessoa", "/pessoa/", "/pessoas//", "/contagem-pessoas/1", "/a/b/c", "/a/b/c/"]
+    "path", ["/page", "/docs/x", "/index.html", "/pessoa", "/pessoa/", "/pessoas//", "/contagem-pessoas/1", "/a/b/c/"]
 )
 def test_an_unknown_path_is_404(client: Client, path: str) -> None:
     check_problem(client.request("GET", path), 404)

@@ -75,7 +75,7 @@ def site(request: pytest.FixtureRequest, pytestconfig: pytest.Config, tmp_path: 
     root = ROOT
     if request.param == "small cache":
         root = tmp_path / "root"
-        for directory in ("bench", "db", "lb", "ops", "service"):
+        for directory in ("bench", "db", "lb", "ops", "page", "service"):
             shutil.copytree(ROOT / directory, root / directory)
         shutil.copy(ROOT / "openapi.yaml", root)
         settings = root / "db/my.cnf"

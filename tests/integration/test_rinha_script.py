@@ -12,11 +12,13 @@ from tests.support.commands import check_refused
 from tests.support.polling import TIMEOUT
 from tests.support.processes import make_program
 
+REQUIREMENTS = ("requirements.txt", "requirements-page.txt")
+
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """Return a checkout with the script alone."""
-    for name in ("rinha", "requirements.txt"):
+    for name in ("rinha", *REQUIREMENTS):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
@@ -48,10 +50,13 @@ def test_the_script_says_what_the_machine_lacks(checkout: Path, python: str, mis
     assert not (checkout / ".venv").exists()
 
 
-def test_new_requirements_that_cannot_be_installed_leave_the_old_ones_in_use(checkout: Path) -> None:
+@pytest.mark.parametrize("changed", REQUIREMENTS)
+def test_new_requirements_that_cannot_be_installed_leave_the_old_ones_in_use(checkout: Path, changed: str) -> None:
     """A running stack may restart its components from .venv at any time."""
     (checkout / ".venv").mkdir()
-    (checkout / ".venv/requirements.txt").write_text("older")
+    for name in REQUIREMENTS:
+        shutil.copy(checkout / name, checkout / ".venv")
+    (checkout / ".venv" / changed).write_text("older")
     make = 'rm -rf "$5"; mkdir -p "$5/bin"; printf "#!/bin/sh\\nexit 1" > "$5/bin/python"; chmod +x "$5/bin/python"'
     stand_in = make_program(checkout / "python", f'[ "$2" != venv ] || {{ {make}; }}')
 
@@ -59,13 +64,14 @@ def test_new_requirements_that_cannot_be_installed_leave_the_old_ones_in_use(che
 
     assert completed.returncode == 1
     assert "the packages cannot be installed" in completed.stderr
-    assert (checkout / ".venv/requirements.txt").read_text() == "older"
+    assert (checkout / ".venv" / changed).read_text() == "older"
 
 
 def test_the_script_passes_every_argument_to_the_commands(checkout: Path) -> None:
     """It makes nothing if the requirements have not changed."""
     make_program(checkout / ".venv/bin/python", 'echo "$PYTHONPATH"; printf "%s\\n" "$@"')
-    shutil.copy(checkout / "requirements.txt", checkout / ".venv")
+    for name in REQUIREMENTS:
+        shutil.copy(checkout / name, checkout / ".venv")
 
     completed = run_script(checkout, "create", "two words", "", "*", PYTHON="/nowhere/python")
 

@@ -38,14 +38,15 @@ def check_all_ended(stack: RunningStack) -> None:
     assert processes_of(stack.data) == {}, "a process outlives up"
 
 
-def test_up_prints_its_address_and_sigterm_stops_every_process(
+def test_up_prints_its_addresses_and_sigterm_stops_every_process(
     stopped_cli_stack: RunningStack, foreground: StartForeground
 ) -> None:
-    """The address is printed once it serves: a line in a buffer would come late in a file or a pipe."""
-    address = f"rinha: listening on http://localhost:{stopped_cli_stack.port}; "
+    """The addresses are printed once they serve: a line in a buffer would come late in a file or a pipe."""
+    address = f"http://localhost:{stopped_cli_stack.port}"
+    lines = (f"rinha: listening on {address}; ", f"rinha: page: {address}/   API browser: {address}/docs\n")
     running = foreground()
     running.wait_until_ready()
-    printed = is_true_within(5, lambda: address in running.output())
+    printed = is_true_within(5, lambda: all(line in running.output() for line in lines))
     answer = stopped_cli_stack.wire.request("GET", "/contagem-pessoas")
 
     running.process.terminate()
@@ -55,7 +56,7 @@ def test_up_prints_its_address_and_sigterm_stops_every_process(
     assert running.output().endswith("rinha: stopped\n")
     check_refused(stopped_cli_stack.rinha("status"), "nothing is running")
     assert answer.status == 200
-    assert printed, "the address was not printed before the end"
+    assert printed, "an address was not printed before the end"
 
 
 def test_sigterm_during_the_start_stops_every_process(

@@ -144,8 +144,8 @@ TABLE = [
         for target in (
             b"/pessoas/%", b"/pessoas/%z", b"/%zz", b"/%00", b"/pessoas/%00", b"/pes\0soas", b"/pessoas?t=a\0b",
             b"/pessoas?t=\xc3\xa9", b"/\xc3\xa9", b"/pessoas?t=\xff", b"/pessoas?t=a b", b"/pessoas?t=\x1b[31m",
-            b"/pessoas?t=\x7f", b"/pessoas?t=%ff", b"/pessoas/?t=%ff",
-            b"/../etc/passwd", b"/%2e%2e/etc/passwd", b"*", b"contagem-pessoas", b"?t=a", b"",
+            b"/pessoas?t=\x7f", b"/pessoas?t=%ff", b"/pessoas/?t=%ff", b"/../etc/passwd", b"/%2e%2e/etc/passwd",
+            b"/page/%2e%2e/%2e%2e/etc/passwd", b"*", b"contagem-pessoas", b"?t=a", b"",
         )
     ),
     *(
@@ -154,14 +154,14 @@ TABLE = [
             b"/pessoas?t=%", b"/pessoas?t=%zz", b"/pessoas?t=%e", b"/pessoas?t=%00", b"/pessoas?t=a#b",
             b"/pessoas?t=%0d%0aSet-Cookie:%20a=b", b"/pessoas?" + b"&" * 5000 + b"t=a", b"/pessoas?t=" + b"a" * 7900,
             b"/pessoas?t=" + b"%" * 7900, b"http://localhost/contagem-pessoas", b"HTTPS://elsewhere:1/contagem-pessoas",
-            b"/%63ontagem-pessoas",
+            b"/%63ontagem-pessoas", b"http://localhost", b"/?t=a", b"/pessoas/%2F..",
         )
     ),
     *(
         Case(f"target {target!r}", get(target), (404,))
         for target in (
-            b"/pessoas/%2F..", b"/a/../contagem-pessoas", b"/pessoas;t=a?t=a", b"/PESSOAS?t=a", b"http://localhost",
-            b"/_400", b"/_404", b"/_405",
+            b"/a/../contagem-pessoas", b"/pessoas;t=a?t=a", b"/PESSOAS?t=a", b"/page/../openapi",
+            b"/page/..%2fnginx.conf", b"/page/nginx.conf", b"/page/index.html/", b"/_400", b"/_404", b"/_405",
             b"/_503", b"/health", b"/health/live", b"//health/live", b"/./health/ready", b"/%68ealth/live",
             b"/health%2flive", b"/pessoas/../health/live", b"http://localhost/health/live",
         )

@@ -14,7 +14,8 @@ def _files(instances: int, workers: int) -> dict[str, str]:
         [Path(f"/run/rinha/api{one}.{number}.sock") for number in range(1, workers + 1)]
         for one in range(1, instances + 1)
     ]
-    return included_files(["9999", "[::]:9999"], sockets, "/dev/stderr", "/dev/stdout")
+    page = Path("/usr/share/rinha/page")
+    return included_files(["9999", "[::]:9999"], sockets, "/dev/stderr", "/dev/stdout", page)
 
 
 def _servers(instances: int, workers: int) -> dict[str, dict[str, str]]:

@@ -71,7 +71,7 @@ def test_every_link_leads_to_a_file_and_to_a_heading_of_it(document: str) -> Non
 
 @pytest.mark.parametrize("document", [name for name in DOCUMENTS if "decisions" not in name])
 def test_every_directory_and_module_that_is_named_exists(document: str) -> None:
-    for name in re.findall(r"`((?:service|ops|bench|tests|db|lb|docs)/[\w./-]*)`", DOCUMENTS[document]):
+    for name in re.findall(r"`((?:service|ops|bench|tests|db|lb|page|docs)/[\w./-]*)`", DOCUMENTS[document]):
         assert (ROOT / name).exists() or list(ROOT.glob(f"{name}.*")), name
     for name in re.findall(r"`([a-z_]+\.py)`", DOCUMENTS[document]):
         assert list(ROOT.glob(f"*/{name}")) or list(ROOT.glob(f"tests/*/{name}")), name
@@ -190,8 +190,12 @@ def test_every_detail_of_an_error_in_api_md_is_in_the_code() -> None:
 @pytest.mark.parametrize(("document", "heading"), [(README, "Dependencies"), (PORTUGUESE, "Dependências")])
 def test_every_dependency_has_a_reason_and_a_pin(document: str, heading: str) -> None:
     reasons = {name.lower(): reason for name, reason in table(document, heading)}
-    wanted = [line for line in (ROOT / "requirements.in").read_text().lower().split() if line]
-    pinned = re.findall(r"^([a-z]\S+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    wanted = [line for name in ("", "-page") for line in (ROOT / f"requirements{name}.in").read_text().lower().split()]
+    pinned = [
+        package
+        for name in ("", "-page")
+        for package in re.findall(r"^([a-z]\S+)==", (ROOT / f"requirements{name}.txt").read_text(), re.MULTILINE)
+    ]
 
     assert sorted(reasons) == sorted(wanted) == sorted(pinned)
     assert all(reasons.values())
