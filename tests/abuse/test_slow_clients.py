@@ -49,9 +49,12 @@ def test_a_thousand_slow_clients_are_cut_off_in_time_and_delay_no_other_client(
 
 
 @pytest.mark.long
-def test_clients_that_do_not_read_their_answers_are_cut_off_in_time_and_hold_little_memory(stack: RunningStack) -> None:
+@pytest.mark.parametrize(("path", "times"), [("/openapi.yaml", 20), ("/page/swagger-ui-bundle.js", 1)])
+def test_clients_that_do_not_read_their_answers_are_cut_off_in_time_and_hold_little_memory(
+    stack: RunningStack, path: str, times: int
+) -> None:
     count, each = 100, 128 << 10
-    asked = b"GET /openapi.yaml HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20  # 600 KB of answers
+    asked = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * times  # 600 KB of answers and more
     open_ones, poll = {}, select.poll()
     for _ in range(count):
         client = socket.socket()

@@ -18,7 +18,7 @@ from coverage import Coverage
 from tests.support.stack import SHARED
 
 # The directories with the longest tests are first, so that short ones fill the end of the run.
-ORDER = ("docs", "load", "faults", "integration", "abuse", "compose", "contract", "unit")
+ORDER = ("docs", "load", "faults", "integration", "browser", "abuse", "compose", "contract", "unit")
 
 
 def pytest_configure(config: pytest.Config) -> None:

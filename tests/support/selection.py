@@ -72,6 +72,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             lines.append(f"{len(tests)} {marker} tests ({counts}): {COMMANDS[marker]}")
     if _selection(config) != "named":
         lines.append("the containers: .venv/bin/tox run -e compose")
+        lines.append("the page in a browser: .venv/bin/tox run -e browser")
         lines.append("requests made from openapi.yaml: .venv/bin/tox run -e schemathesis")
     if lines:
         terminalreporter.section("left out")
