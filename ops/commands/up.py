@@ -10,6 +10,7 @@ from ops.console import show_progress
 from ops.errors import OperatorError
 from ops.stack.budget import divide_budget
 from ops.stack.data_directory import DataDirectory
+from ops.stack.logs import Logs
 from ops.stack.supervisor import StackPlan, StackSupervisor
 
 
@@ -42,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     directory = options.data_directory(arguments)
     directory.make()
     if arguments.detach:
-        _detach(directory)
+        _detach(directory, arguments.log_limit << 20)
         return 0
     if bool(arguments.cpus) != bool(arguments.memory):
         raise OperatorError("--cpus and --memory go together; give both, or none for no limits")
@@ -53,11 +54,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _detach(directory: DataDirectory) -> None:
+def _detach(directory: DataDirectory, log_limit: int) -> None:
     """Start `up` in the background, print its output, and return once the stack is ready; raise OperatorError."""
     if directory.is_locked():
         with directory.locked():  # raises OperatorError
             pass
+    Logs(directory.log, log_limit).rotate()  # so that `up` does not rename up.log while it is read below
     log = directory.log / "up.log"
     arguments = [argument for argument in sys.argv[1:] if argument != "--detach"]
     log.touch()

@@ -57,6 +57,15 @@ def test_the_limits_are_in_force(containers: BuiltProject, service: str) -> None
     assert host["Memory"] == megabytes * 1024 * 1024
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_log_of_a_container_is_bounded(containers: BuiltProject, service: str) -> None:
+    log = containers.inspect(service)["HostConfig"]["LogConfig"]
+
+    assert log["Type"] in ("json-file", "k8s-file")
+    sizes = {"Docker": (log["Config"] or {}).get("max-size"), "Podman": log.get("Size")}
+    assert "50m" in sizes.values() or "50MB" in sizes.values(), log
+
+
 def test_each_installation_has_random_passwords_and_the_api_sees_only_that_of_the_service(
     containers: BuiltProject,
 ) -> None:
