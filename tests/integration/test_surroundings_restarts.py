@@ -35,14 +35,14 @@ PROGRESS = r"(rinha: .*\n)*"
 WAITING = r"rinha: waiting for MySQL\n"
 LAST = r"rinha: MySQL does not answer: .*"
 SITUATIONS = (
-    Situation("killed", "seed 1200", (0,), rf"{WAITING}{PROGRESS}rinha: .* 1,200 of 1,200 people.*\n"),
+    Situation("killed", "seed 1200", (0,), rf"{PROGRESS}rinha: .* 1,200 of 1,200 people.*\n"),
     Situation("killed", "doctor", (0,), rf"{PROGRESS}ok +components +running: mysql, reserve, api1, nginx\n(ok .*\n)+"),
     Situation("killed", "deploy", (0,), rf"{PROGRESS}rinha: the new version serves\n"),
     Situation("stopped", "status", (0,), r"http.*  MySQL does not answer\n(.*\n)+"),
 )
 SLOW_SITUATIONS = (
     Situation("killed", "explain ana", (0,), rf"{PROGRESS}plan: (?s:.*)"),
-    Situation("killed", "sql -e DO", (1,), r"ERROR .*\n"),
+    Situation("killed", "sql -e DO(0)", (0, 1), r"(ERROR 2002 .*\n)?"),
     Situation("killed", "status", (0,), r"http.*(MySQL does not answer|rows)\n(.*\n)+"),
     Situation("stopped", "doctor", (1,), rf"{WAITING}ok (.*\n)+FAILED +MySQL +MySQL does not answer: .*\n.*\n"),
     Situation("stopped", "deploy", (1,), rf"{WAITING}{LAST}; nothing was restarted\n"),
