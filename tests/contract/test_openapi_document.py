@@ -38,6 +38,11 @@ def test_the_file_is_valid_openapi_3_1_and_names_this_release() -> None:
     assert API["info"]["version"] == service.__version__
 
 
+def test_no_status_begins_a_line_of_a_description() -> None:
+    """Markdown makes a list of "404." at the beginning of a line."""
+    assert re.findall(r"^ *\d{3}[.)] .*", OPENAPI.read_text(), re.MULTILINE) == []
+
+
 def test_the_file_is_served_as_it_stands() -> None:
     answer = CLIENT.simulate_get("/openapi.yaml")
 
