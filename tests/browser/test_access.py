@@ -65,7 +65,7 @@ def test_axe_finds_nothing_and_everything_fits(
 
     browser.screenshot(f"{state.__name__}-{language}-{theme}-{size[0]}")
     assert browser.violations() == []
-    assert browser.overflow() <= 0
+    assert browser.cut_off() == []
 
 
 def test_all_can_be_done_by_keyboard_alone(browser: Browser) -> None:

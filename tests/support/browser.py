@@ -44,6 +44,12 @@ return document.readyState === "complete"
   && !document.querySelector(".waiting, [data-state=loading], [aria-disabled=true]");
 """
 
+_CUT_OFF = """
+return [...document.querySelectorAll("body *:not(pre *)")]
+  .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
+  .map((element) => element.outerHTML.slice(0, 200));
+"""
+
 
 class Browser:
     """A browser at the port of a stack."""
@@ -151,9 +157,10 @@ class Browser:
         results = self.driver.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
         return [f"{one['id']}: {node['html']}" for one in results["violations"] for node in one["nodes"]]
 
-    def overflow(self) -> int:
-        """Return by how many pixels the page is wider than the window."""
-        return int(self.run("return document.documentElement.scrollWidth - innerWidth"))
+    def cut_off(self) -> list[str]:
+        """Return the elements that reach beyond the window, except those that a person can scroll."""
+        elements: list[str] = self.run(_CUT_OFF)
+        return elements
 
     def screenshot(self, name: str) -> None:
         """Keep a picture of the whole page."""
