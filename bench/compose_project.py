@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ops import ROOT
+from ops import ROOT, environment
 from ops.errors import OperatorError
 from ops.polling import wait_until
 from ops.system.ports import is_stack_serving
@@ -60,13 +60,13 @@ def _engines() -> Iterator[tuple[str, list[str], str]]:
 
 
 def run_command(
-    *command: str, timeout: float = 60.0, cwd: Path = ROOT, **environment: str
+    *command: str, timeout: float = 60.0, cwd: Path = ROOT, **settings: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command; if it is interrupted or exceeds `timeout` seconds, end all processes that it has started."""
     process = subprocess.Popen(
         command,
         cwd=cwd,
-        env=os.environ | environment,
+        env=environment.listed(*environment.ENGINE, **settings),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from ops import environment
 from ops.console import Progress
 from ops.errors import OperatorError
 from ops.stack.availability import wait_for_mysql
@@ -66,7 +67,14 @@ def host_stack(
     progress("starting the stack")
     log = results / "up.log"
     with log.open("wb") as output:
-        up = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+        up = subprocess.Popen(
+            command,
+            env=environment.of_commands(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
     try:
         while not ((state := directory.last_state()) and state.ready):
             if up.poll() is not None:

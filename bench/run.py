@@ -16,7 +16,7 @@ from bench.people import DIALECTS, maximum, payloads, write
 from bench.report import Facts, html, json_line, text
 from bench.stack import Stack, StartStack
 from bench.statistics import Run, Samples, parse, summarise
-from ops import ROOT
+from ops import ROOT, environment
 from ops.console import Progress, show_progress
 from ops.errors import OperatorError
 from ops.periodic import repeated
@@ -82,7 +82,14 @@ def _prepare_gatling(version: str, progress: Progress) -> str:
     if not class_path.exists() or class_path.stat().st_mtime < max(source.stat().st_mtime for source in sources):
         progress(f"preparing Gatling {version}")
         maven = ["mvn", "-q", "-B", f"-Dgatling.version={version}", "test-compile", "dependency:build-classpath"]
-        completed = subprocess.run(maven, cwd=PROJECT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        completed = subprocess.run(
+            maven,
+            cwd=PROJECT,
+            env=environment.listed(*environment.JAVA),
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
         if completed.returncode:
             raise OperatorError(f"Maven failed:\n{completed.stdout[-2000:]}")
         class_path.touch()
@@ -123,6 +130,7 @@ def _run_gatling(plan: LoadPlan, class_path: str, directory: Path) -> Path:
         completed = subprocess.run(
             [*java, "io.gatling.app.Gatling", "-s", "rinha.RinhaSimulation", "-rf", str(results)],
             cwd=PROJECT,
+            env=environment.listed("HOME", "JAVA_HOME"),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -136,7 +144,9 @@ def _run_gatling(plan: LoadPlan, class_path: str, directory: Path) -> Path:
 
 def _facts(plan: LoadPlan, stack: Stack, audit: Audit, most: int) -> Facts:
     git = ["git", "describe", "--always", "--dirty"]
-    commit = subprocess.run(git, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    commit = subprocess.run(
+        git, cwd=ROOT, env=environment.listed("HOME"), capture_output=True, text=True
+    ).stdout.strip()
     limits = stack.limits
     cpus, memory = (sum(amounts) for amounts in zip(*limits.values(), strict=True)) if limits else (0, 0)
     return Facts(

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ops import ROOT
+from ops import ROOT, environment
 
 SBOM = ROOT / "sbom.cdx.json"
 REQUIREMENTS = (ROOT / "requirements.txt", ROOT / "requirements-page.txt")
@@ -70,14 +70,17 @@ def _write_sbom() -> list[str]:
     """Write the bill of materials; return its packages, each as `name version`."""
     arguments = ["requirements", "-", "--output-format", "JSON", "--output-reproducible", "--output-file", str(SBOM)]
     requirements = b"\n".join(file.read_bytes() for file in REQUIREMENTS)
-    subprocess.run([sys.executable, "-m", "cyclonedx_py", *arguments], input=requirements, check=True)
+    command = [sys.executable, "-m", "cyclonedx_py", *arguments]
+    subprocess.run(command, env=environment.of_python(), input=requirements, check=True)
     return [f"{one['name']} {one['version']}" for one in json.loads(SBOM.read_text())["components"]]
 
 
 def _audit(packages: Sequence[str]) -> AuditResult:
     files = [word for file in REQUIREMENTS for word in ("--requirement", str(file))]
     arguments = ["--require-hashes", "--disable-pip", *files, "--format", "json"]
-    completed = subprocess.run([sys.executable, "-m", "pip_audit", *arguments], capture_output=True, text=True)
+    command = [sys.executable, "-m", "pip_audit", *arguments]
+    variables = environment.of_python(*environment.HOME, *environment.NETWORK)
+    completed = subprocess.run(command, env=variables, capture_output=True, text=True)
     return read_audit(packages, completed.stdout, completed.stderr)
 
 

@@ -5,6 +5,7 @@ import os
 import sys
 from typing import NoReturn
 
+from ops import environment
 from ops.commands import options
 from ops.stack.mysql import MySQLServer
 
@@ -25,4 +26,4 @@ def run(arguments: argparse.Namespace) -> NoReturn:
     command = [*client, "--default-character-set=utf8mb4", "rinha"]
     if arguments.execute is not None:
         command += ["-e", arguments.execute]
-    os.execv(command[0], command)
+    os.execve(command[0], command, environment.listed("HOME", *environment.TERMINAL))

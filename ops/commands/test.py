@@ -7,7 +7,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from ops import ROOT
+from ops import ROOT, environment
 from ops.console import ignore_progress, show_progress
 from ops.errors import OperatorError
 from ops.stack import mysql, nginx
@@ -26,12 +26,14 @@ def run(arguments: argparse.Namespace) -> int:
         show_progress("installing tox")
         base = getattr(sys, "_base_executable", sys.executable)
         pip = [base, "-m", "pip", "--python", sys.executable, "install", "--quiet", "--require-hashes"]
-        status = subprocess.run([*pip, "--requirement", str(ROOT / "requirements-tox.txt")]).returncode
+        pip += ["--requirement", str(ROOT / "requirements-tox.txt")]
+        status = subprocess.run(pip, env=environment.of_pip(base)).returncode
         if status:
             return status
     download = threading.Thread(target=download_servers)
     download.start()
-    status = subprocess.run([str(tox), "run", "-e", "tests", "--", *arguments.arguments], cwd=ROOT).returncode
+    command = [str(tox), "run", "-e", "tests", "--", *arguments.arguments]
+    status = subprocess.run(command, cwd=ROOT, env=environment.of_tests()).returncode
     download.join()
     return status
 

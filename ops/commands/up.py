@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+from ops import environment
 from ops.commands import options
 from ops.console import show_progress
 from ops.errors import OperatorError
@@ -67,6 +68,7 @@ def _detach(directory: DataDirectory, log_limit: int) -> None:
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-u", "-P", "-m", "ops", *arguments],
+            env=environment.of_commands(),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

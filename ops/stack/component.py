@@ -1,7 +1,6 @@
 """A component of the stack: a supervised process, which is restarted when it dies."""
 
 import contextlib
-import os
 import signal
 import subprocess
 import time
@@ -29,7 +28,7 @@ class Component:
         log: Path | None,
         join_control_group: Callable[[], None] = lambda: None,
     ) -> None:
-        """Define a component. Its output is appended to the file `log`, or goes where ours goes.
+        """Define a component with its whole environment. Its output is appended to `log`, or goes where ours goes.
 
         `join_control_group` is called in the new process before it executes `command`.
         """
@@ -48,7 +47,7 @@ class Component:
         with self._log.open("ab") if self._log else contextlib.nullcontext() as output:
             self.process = subprocess.Popen(
                 self._command,
-                env={**os.environ, **self._environment},
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -67,6 +66,15 @@ class Component:
     def is_alive(self) -> bool:
         """Return whether the process runs."""
         return self.process is not None and self.process.poll() is None
+
+    def exit_status(self) -> int:
+        """Return the exit status of a process that has ended, negative for a signal; 0 of one that runs."""
+        return (self.process.poll() or 0) if self.process else 0
+
+    def last_words(self) -> str:
+        """Return the last line of the log."""
+        lines = self._log.read_text(errors="replace").splitlines() if self._log else []
+        return lines[-1].strip() if lines else "it has said nothing"
 
     def restart_if_dead(self) -> bool:
         """Restart the process if it has died and its pause is over; return whether it was restarted."""

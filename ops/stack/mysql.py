@@ -15,7 +15,7 @@ import pymysql
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from ops import ROOT
+from ops import ROOT, environment
 from ops.console import Progress, ignore_progress
 from ops.errors import OperatorError
 from ops.stack.data_directory import DataDirectory
@@ -45,7 +45,8 @@ def find_programs(progress: Progress) -> Programs:
     path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
     mysqld, mysql = shutil.which("mysqld", path=path), shutil.which("mysql", path=path)
     if mysqld and mysql:
-        version = subprocess.run([mysqld, "--no-defaults", "--version"], capture_output=True, text=True).stdout
+        command = [mysqld, "--no-defaults", "--version"]
+        version = subprocess.run(command, env=environment.listed(), capture_output=True, text=True).stdout
         number = re.search(r"Ver (\d+)\.(\d+)", version)
         if number and "MariaDB" not in version and tuple(map(int, number.groups())) >= OLDEST_VERSION:
             return Programs([mysqld], [mysql], [])
@@ -79,6 +80,9 @@ class MySQLServer:
         self._programs = find_programs(progress)
         self._data = directory.path / "mysql"
         self._log = directory.log / "mysql.log"
+        self._logged = self._log.stat().st_size if self._log.exists() else 0  # bytes, by earlier servers
+        # A copy: MySQL ignores the file of a checkout that all users may write.
+        self._settings = directory.path / "my.cnf"
         # Exists from before the initialisation until the account exists: after a kill in between, `up` starts over.
         self._unfinished = directory.path / "mysql.unfinished"
 
@@ -99,21 +103,32 @@ class MySQLServer:
         ]
 
     def client_command(self) -> list[str]:
-        """Return the command line of the mysql client, as MySQL's root."""
-        return [*self._programs.mysql, "--no-defaults", f"--socket={self._directory.mysql_socket}", "--user=root"]
+        """Return the command line of the mysql client, as MySQL's root.
+
+        Neither option files nor login paths apply, and a variable of MySQL is overridden.
+        """
+        address = ["--protocol=SOCKET", "--host=localhost", f"--socket={self._directory.mysql_socket}"]
+        return [*self._programs.mysql, "--no-defaults", "--no-login-paths", *address, "--user=root"]
 
     def operator_command(self) -> list[str]:
         """Return the command line of the mysql client for statements of a person, who may use its own commands.
 
         MySQL 9.7 has turned these commands off, \\G among them. They stay off for files, which may be of others.
         """
-        options = subprocess.run([*self._programs.mysql, "--no-defaults", "--help"], capture_output=True, text=True)
+        command = [*self._programs.mysql, "--no-defaults", "--help"]
+        options = subprocess.run(command, env=environment.listed(), capture_output=True, text=True)
         has_option = re.search(r"^ +--commands\b", options.stdout, re.MULTILINE)
         return [*self.client_command(), *(["--commands"] if has_option else [])]
 
     def execute(self, statements: str, *options: str) -> subprocess.CompletedProcess[str]:
         """Give statements to the mysql client, as MySQL's root."""
-        return subprocess.run([*self.client_command(), *options], input=statements, capture_output=True, text=True)
+        return subprocess.run(
+            [*self.client_command(), *options],
+            env=environment.listed(),
+            input=statements,
+            capture_output=True,
+            text=True,
+        )
 
     def reserve_command(self) -> list[str]:
         """Return the command line that keeps a reserve of disk for the running server."""
@@ -130,6 +145,7 @@ class MySQLServer:
         self._unfinished.touch()
         completed = subprocess.run(
             [*self.command(), "--initialize-insecure"],
+            env=environment.listed(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             preexec_fn=lambda: end_with_parent(signal.SIGKILL),
@@ -154,7 +170,8 @@ class MySQLServer:
         deadline = time.monotonic() + START_TIMEOUT
         while (completed := self.execute("SELECT 1")).returncode:
             if time.monotonic() > deadline or not is_alive():
-                raise OperatorError(f"mysqld does not answer: {completed.stderr.strip()}; see {self._log}")
+                reason = self._last_error() or completed.stderr.strip()
+                raise OperatorError(f"mysqld does not answer: {reason}; see {self._log}")
             time.sleep(0.1)
         if not self._unfinished.exists():
             self._upgrade(is_alive, progress)
@@ -169,12 +186,20 @@ class MySQLServer:
             raise OperatorError(f"the schema cannot be created: {completed.stderr.strip()}")
         self._unfinished.unlink()
 
+    def _last_error(self) -> str:
+        """Return the last error that this server has logged, "" without any."""
+        log = self._log.read_bytes()[self._logged :] if self._log.exists() else b""
+        lines = log.decode(errors="replace").splitlines()
+        errors = [line.partition("[ERROR]")[2].strip() for line in lines if "[ERROR]" in line]
+        return errors[-1] if errors else ""
+
     def _upgrade(self, is_alive: Callable[[], bool], progress: Progress) -> None:
         """Bring the tables of an older release to the schema of this one; raise OperatorError."""
         log = self._log.with_name("upgrade.log")
         with log.open("wb") as output:
             upgrade = subprocess.Popen(
                 ["bash", str(CONFIGURATION / "upgrade.sh"), str(SCHEMA), *self.client_command()],
+                env=environment.listed(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

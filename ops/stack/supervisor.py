@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from ops import ROOT
+from ops import environment
 from ops.console import Progress, show
 from ops.errors import OperatorError
 from ops.stack import nginx
@@ -21,7 +21,11 @@ from ops.system.cgroups import ControlGroups, Limit
 from ops.system.ports import check_port, is_stack_serving
 from ops.system.processes import kill_group, members, started_at, usage
 from service.logs import OutputFile
+from service.probe import why_not_ready
 
+# The exit status with which a component refuses its settings, so that another start is of no use.
+REFUSALS = {"nginx": 1}
+REFUSAL = 2  # of the others
 START_TIMEOUT = 30.0  # seconds until the API answers, after MySQL does
 OWN_LOGS = {"mysql": ("mysql.log",), "nginx": (nginx.ACCESS_LOG, nginx.ERROR_LOG)}  # that a component opens by itself
 
@@ -114,14 +118,13 @@ class StackSupervisor:
         self._add("reserve", mysql.reserve_command(), control_group="mysql", has_log=False)
 
     def _start_instance(self, instance: str) -> None:
-        environment = {
-            "PYTHONPATH": str(ROOT),
-            "LISTEN": f"unix:{self._directory.run}/{instance}.%.sock",
-            "WORKERS": str(self._workers),
-            "DB_SOCKET": str(self._directory.mysql_socket),
-            "DB_PASSWORD_FILE": str(self._directory.password_file),
-        }
-        self._add(instance, [sys.executable, "-P", "-m", "service"], environment)
+        variables = environment.of_service(
+            LISTEN=f"unix:{self._directory.run}/{instance}.%.sock",
+            WORKERS=str(self._workers),
+            DB_SOCKET=str(self._directory.mysql_socket),
+            DB_PASSWORD_FILE=str(self._directory.password_file),
+        )
+        self._add(instance, [sys.executable, "-P", "-m", "service"], variables)
 
     def _start_nginx(self, program: Sequence[str]) -> None:
         run = self._directory.run
@@ -135,16 +138,26 @@ class StackSupervisor:
         deadline = time.monotonic() + START_TIMEOUT
         while not is_stack_serving(self._port):
             _raise_if_stopped()
+            self._raise_if_refused()
             self._supervise_once()
             if time.monotonic() > deadline:
                 raise OperatorError(f"the service does not answer on port {self._port}; see {self._directory.log}")
             time.sleep(0.05)
+        for instance in instance_names(self._instances):
+            # The stack runs on: it answers reads by id, and the operator can repair it.
+            if reason := why_not_ready(f"unix:{worker_sockets(self._directory.run, instance, 1)[0]}"):
+                show(f"{instance} is not ready: {reason}; ./rinha doctor says more")
+
+    def _raise_if_refused(self) -> None:
+        for component in self._components:
+            if component.exit_status() == REFUSALS.get(component.name, REFUSAL):
+                raise OperatorError(f"{component.name} refuses its settings: {component.last_words()}")
 
     def _add(
         self,
         name: str,
         command: Sequence[str],
-        environment: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
         *,
         control_group: str = "",
         has_log: bool = True,
@@ -153,7 +166,7 @@ class StackSupervisor:
         component = Component(
             name,
             command,
-            environment or {},
+            variables or environment.listed(),
             self._directory.log / f"{name}.log" if has_log else None,
             partial(self._groups.join, control_group or name) if self._groups else lambda: None,
         )

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ops import environment
 from ops.console import Progress
 from ops.errors import OperatorError
 from ops.periodic import repeated
@@ -62,7 +63,7 @@ def run_where_bjoern_builds(command: list[str], progress: Progress) -> int:
     if not Path(sysconfig.get_path("include"), "Python.h").exists():
         missing.append(f"libpython3.{sys.version_info.minor}-dev")
     if not missing:
-        return subprocess.run(command).returncode
+        return subprocess.run(command, env=environment.of_pip(command[0])).returncode
     usr = _prefix(missing, "", progress) / "usr"
     include = [usr / "include", *usr.glob("include/python3*")]
     libraries = list(usr.glob("lib/*-linux-gnu"))
@@ -71,7 +72,7 @@ def run_where_bjoern_builds(command: list[str], progress: Progress) -> int:
         # $ORIGIN is the directory of the compiled module: bjoern finds libev there, without the prefix.
         "LDFLAGS": " ".join(["-Wl,-rpath,$ORIGIN", *(f"-L{path}" for path in libraries)]),
     }
-    status = subprocess.run(command, env={**os.environ, **flags}).returncode
+    status = subprocess.run(command, env=environment.of_pip(command[0], **flags)).returncode
     for library in usr.glob("lib/*/libev.so.4"):
         shutil.copy(library, sysconfig.get_path("platlib"))
     return status
@@ -125,14 +126,14 @@ def _download(packages: Sequence[str], suite: str, work: Path, progress: Progres
         (work / "sources.list").write_text(f"deb [signed-by={DEBIAN_KEYRING}] {mirror} {suite} main\n")
         settings.append(f'Dir::Etc::SourceList "{work}/sources.list"; Dir::Etc::SourceParts "/dev/null";')
     (work / "apt.conf").write_text("\n".join(settings))
-    environment = {**os.environ, "APT_CONFIG": str(work / "apt.conf"), "LC_ALL": "C"}
+    settings_file = str(work / "apt.conf")
     progress("reading the package lists")
-    _run(["apt-get", "-qq", "update"], environment)
+    _run(["apt-get", "-qq", "update"], settings_file)
     install_packages = ["install", "--no-install-recommends", "--yes", *packages]
-    listed = _run(["apt-get", "-qq", "--print-uris", *install_packages], environment)
+    listed = _run(["apt-get", "-qq", "--print-uris", *install_packages], settings_file)
     sizes = [int(size) for size in re.findall(r"^'\S+' \S+ (\d+)", listed, re.MULTILINE)]
     with _showing_download(archives, sizes, progress):
-        _run(["apt-get", "-qq", "--download-only", *install_packages], environment, archives)
+        _run(["apt-get", "-qq", "--download-only", *install_packages], settings_file, archives)
     return sorted(archives.glob("*.deb"))
 
 
@@ -149,10 +150,14 @@ def _debian_mirror() -> str:
     return mirrors[0]
 
 
-def _run(command: list[str], environment: dict[str, str] | None = None, directory: Path | None = None) -> str:
-    """Return the standard output of a command; raise OperatorError with its last line if it fails."""
+def _run(command: list[str], apt_settings: str = "", directory: Path | None = None) -> str:
+    """Return the standard output of a command; raise OperatorError with its last line if it fails.
+
+    apt reads the file `apt_settings` in place of the host's.
+    """
+    variables = environment.listed(*environment.NETWORK, **({"APT_CONFIG": apt_settings} if apt_settings else {}))
     completed = subprocess.run(
-        command, env=environment, cwd=directory, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        command, env=variables, cwd=directory, capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
     if completed.returncode:
         output = completed.stderr.strip() or completed.stdout.strip() or f"exit status {completed.returncode}"

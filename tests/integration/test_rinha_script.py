@@ -39,7 +39,7 @@ def run_script(checkout: Path, *arguments: str, **environment: str) -> subproces
     [("exit 1", "Python 3.11"), ('case "$*" in *pip*) exit 1;; esac', "needs pip"), ("exit 0", "needs a C compiler")],
 )
 def test_the_script_says_what_the_machine_lacks(checkout: Path, python: str, missing: str) -> None:
-    for name in ("cmp", "dirname"):
+    for name in ("cmp", "dirname", "env", "sed"):
         (checkout / "bin").mkdir(exist_ok=True)
         (checkout / "bin" / name).symlink_to(shutil.which(name) or "")
     stand_in = make_program(checkout / "python", python)

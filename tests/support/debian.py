@@ -20,7 +20,7 @@ class Apt:
         self.commands: list[list[str]] = []
         self.fails_at = ""
 
-    def run(self, command: list[str], environment: dict[str, str] | None = None, directory: Path | None = None) -> str:
+    def run(self, command: list[str], apt_settings: str = "", directory: Path | None = None) -> str:
         """Run a program; return its output."""
         self.commands.append(command)
         if self.fails_at and self.fails_at in command:
