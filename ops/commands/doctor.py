@@ -21,6 +21,7 @@ from ops.commands import options
 from ops.console import Progress, ignore_progress, show_progress
 from ops.errors import OperatorError
 from ops.stack.availability import STATEMENT_TIMEOUT, wait_for_mysql
+from ops.stack.capacity import OPERATOR_CONNECTIONS
 from ops.stack.data_directory import DataDirectory, State, instance_names
 from ops.stack.mysql import CONFIGURATION, OLDEST_VERSION, SCHEMA, MySQLServer, connect_as_root
 from ops.system.processes import started_at
@@ -32,14 +33,14 @@ NGRAMS = 2  # by which a person is looked up; InnoDB loses all n-grams of a row 
 MAX_LOOKUPS = 20  # of one person: a sync of InnoDB's full-text cache hides rows for milliseconds
 LOOKUP_PAUSE = 0.05  # seconds
 MYSQL_TIMEOUT = 30.0  # seconds for which a MySQL that restarts is waited for
-SPARE_CONNECTIONS = 10  # for operators, beside one for each worker
+PLACES = 100  # of the whole table, at which a person is looked up too
+MAX_LOST = 20  # with more the index is rebuilt as a whole: it was made with other settings
 GRANTS = 3  # in db/account.sql: SELECT and INSERT on pessoas, SELECT on contagem
-OPEN_FILES = 8000  # of nginx: worker_connections in lb/nginx.conf
-# The settings on which durability, search and capacity depend.
+# The settings on which durability, search and memory depend.
 SETTINGS = (
     "ngram_token_size", "innodb_ft_enable_stopword", "innodb_ft_cache_size", "innodb_ft_result_cache_limit",
     "innodb_flush_log_at_trx_commit", "innodb_doublewrite", "transaction_isolation", "character_set_server",
-    "collation_server", "max_connections",
+    "collation_server",
 )  # fmt: skip
 
 
@@ -95,7 +96,7 @@ def doctor(directory: DataDirectory, all_people: bool, heal: bool, progress: Pro
             cursor = connection.cursor()
             yield _check_versions(cursor)
             yield _check_settings(cursor)
-            yield _check_limits(cursor, state)
+            yield _check_limits(cursor, directory, state)
             yield _check_schema(cursor, directory, progress)
             yield _check_count(cursor, heal)
             yield _check_index(cursor, all_people, heal, progress)
@@ -172,19 +173,21 @@ def _normalised(value: str) -> str:
     return {"ON": "1", "OFF": "0"}.get(value.upper(), value)
 
 
-def _check_limits(cursor: Cursor, state: State) -> Finding:
+def _check_limits(cursor: Cursor, directory: DataDirectory, state: State) -> Finding:
     workers = state.instances * state.workers
-    (connections,) = _query(cursor, "SELECT @@GLOBAL.max_connections")[0]
+    connections, of_service = _query(cursor, "SELECT @@GLOBAL.max_connections, @@GLOBAL.max_user_connections")[0]
     limits = ""
     with suppress(OSError, KeyError):  # nginx does not run, which is another finding
         limits = Path(f"/proc/{state.components['nginx'].pid}/limits").read_text()
     files = re.search(r"Max open files +(\d+)", limits)
-    needed = workers + SPARE_CONNECTIONS
+    clients = re.search(r"worker_connections (\d+)", (directory.run / "nginx/limits.conf").read_text())
+    is_enough = of_service >= workers and connections >= workers + OPERATOR_CONNECTIONS
     return Finding(
         "limits",
-        connections >= needed and bool(files and int(files[1]) >= OPEN_FILES),
-        f"{connections} connections for {workers} workers; nginx may open {files[1] if files else 'no'} files",
-        f"lower --workers, or set max_connections = {needed} in db/my.cnf; for nginx, ulimit -n {OPEN_FILES}",
+        is_enough and bool(files and clients and int(files[1]) >= int(clients[1])),
+        f"{connections} connections for {workers} workers; nginx may open {files[1] if files else 'no'} files "
+        f"for {clients[1] if clients else 'no'} connections",
+        "./rinha down and ./rinha up derive the limits from the number of workers again",
     )
 
 

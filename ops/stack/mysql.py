@@ -18,6 +18,7 @@ from pymysql.cursors import Cursor
 from ops import ROOT, environment
 from ops.console import Progress, ignore_progress
 from ops.errors import OperatorError
+from ops.stack.capacity import Capacity
 from ops.stack.data_directory import DataDirectory
 from ops.system.debian import install
 from ops.system.processes import end_with_parent
@@ -25,7 +26,6 @@ from ops.system.processes import end_with_parent
 CONFIGURATION = ROOT / "db"
 SCHEMA = CONFIGURATION / "schema.sql"
 OLDEST_VERSION = (8, 4)  # for which my.cnf is written
-SPARE_CONNECTIONS = 8  # of the service's account, beside one for each worker: max_user_connections in my.cnf
 START_TIMEOUT = 60.0  # seconds
 
 
@@ -86,8 +86,8 @@ class MySQLServer:
         # Exists from before the initialisation until the account exists: after a kill in between, `up` starts over.
         self._unfinished = directory.path / "mysql.unfinished"
 
-    def command(self, workers: int = 8) -> list[str]:
-        """Return the server's command line, for a service with so many workers in all."""
+    def command(self, capacity: Capacity | None = None) -> list[str]:
+        """Return the server's command line; without `capacity`, my.cnf limits the connections."""
         return [
             *self._programs.mysqld,
             f"--defaults-file={CONFIGURATION / 'my.cnf'}",  # must be the first option
@@ -97,7 +97,7 @@ class MySQLServer:
             f"--pid-file={self._directory.mysql_socket.with_suffix('.pid')}",
             f"--log-error={self._log}",
             f"--init-file={CONFIGURATION / 'start.sql'}",
-            f"--max-user-connections={workers + SPARE_CONNECTIONS}",
+            *_connection_options(capacity),
             "--skip-networking",  # all clients are on this host
             *(["--user=root"] if os.geteuid() == 0 else []),
         ]
@@ -219,6 +219,16 @@ class MySQLServer:
                 progress(line.strip())
         if upgrade.returncode:
             raise OperatorError(f"the schema cannot be brought up to date: {line.strip()}; see {log}")
+
+
+def _connection_options(capacity: Capacity | None) -> list[str]:
+    if not capacity:
+        return []
+    return [
+        f"--max-connections={capacity.connections}",
+        f"--max-user-connections={capacity.user_connections}",
+        f"--open-files-limit={capacity.open_files}",
+    ]
 
 
 def _end_with_parent_and_unblock_signals() -> None:

@@ -5,20 +5,29 @@ import shutil
 import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ops import ROOT
 from ops.console import Progress
+from ops.stack.capacity import Capacity
 from ops.system.debian import install
 from ops.system.ports import has_ipv6
 
 CONFIGURATION = ROOT / "lb/nginx.conf"
 ACCESS_LOG, ERROR_LOG = "nginx-access.log", "nginx-error.log"
-MAX_WAITING = 1000  # requests of a lane that may wait for workers
 LANES = ("people", "searches")  # the upstreams of nginx.conf
 PAGE = ROOT / "page"
 # Swagger UI, in the package drf-spectacular-sidecar of requirements-page.txt, and the files of it that the page needs.
 SWAGGER_UI = "drf_spectacular_sidecar/static/drf_spectacular_sidecar/swagger-ui-dist"
 SWAGGER_UI_FILES = ("swagger-ui-bundle.js", "swagger-ui.css")
+
+
+class Files(NamedTuple):
+    """The logs that nginx writes, and the directory that it serves."""
+
+    error_log: str
+    access_log: str
+    page: Path
 
 
 def find_program(progress: Progress) -> list[str]:
@@ -27,7 +36,9 @@ def find_program(progress: Progress) -> list[str]:
     return [nginx] if nginx else install(["nginx"], progress).command("usr/sbin/nginx")
 
 
-def write_configuration(directory: Path, port: int, instances: Sequence[Sequence[Path]], log: Path) -> Path:
+def write_configuration(
+    directory: Path, port: int, instances: Sequence[Sequence[Path]], log: Path, capacity: Capacity
+) -> Path:
     """Copy nginx.conf to a directory and write the files that it includes beside it; return the path of the copy.
 
     nginx listens on `port`, reaches each of the `instances` at its workers' sockets, and logs to the directory `log`.
@@ -36,21 +47,25 @@ def write_configuration(directory: Path, port: int, instances: Sequence[Sequence
     page = directory / "page"
     _link_page(page)
     addresses = [str(port), f"[::]:{port}"] if has_ipv6() else [str(port)]
-    included = included_files(addresses, instances, f"{log}/{ERROR_LOG}", f"{log}/{ACCESS_LOG}", page)
-    for name, text in included.items():
+    files = Files(f"{log}/{ERROR_LOG}", f"{log}/{ACCESS_LOG}", page)
+    for name, text in included_files(addresses, instances, files, capacity).items():
         (directory / name).write_text(text)
-    return Path(shutil.copy(CONFIGURATION, directory))
+    return Path(shutil.copyfile(CONFIGURATION, directory / CONFIGURATION.name))  # without the mode of the checkout
 
 
 def included_files(
-    addresses: Sequence[str], instances: Sequence[Sequence[Path]], error_log: str, access_log: str, page: Path
+    addresses: Sequence[str], instances: Sequence[Sequence[Path]], files: Files, capacity: Capacity
 ) -> dict[str, str]:
     """Return the files that nginx.conf includes: their text by their name."""
-    lanes = {f"{lane}.conf": _servers(*sockets) for lane, sockets in zip(LANES, _lanes(instances), strict=True)}
+    lanes = {
+        f"{lane}.conf": _servers(*sockets, capacity) for lane, sockets in zip(LANES, _lanes(instances), strict=True)
+    }
     return lanes | {
         "listen.conf": "".join(f"listen {address} backlog=4096 sndbuf=32k;\n" for address in addresses),
-        "logs.conf": f"error_log {error_log} warn;\naccess_log {access_log} json buffer=64k flush=1s;\n",
-        "page.conf": f"alias {page}/;\n",
+        "limits.conf": f"worker_rlimit_nofile {capacity.open_files};\n"
+        f"events {{ worker_connections {capacity.nginx_connections}; multi_accept on; }}\n",
+        "logs.conf": f"error_log {files.error_log} warn;\naccess_log {files.access_log} json buffer=64k flush=1s;\n",
+        "page.conf": f"alias {files.page}/;\n",
     }
 
 
@@ -95,9 +110,10 @@ def _lanes(instances: Sequence[Sequence[Path]]) -> list[tuple[list[Path], list[P
     ]
 
 
-def _servers(first: Sequence[Path], others: Sequence[Path]) -> str:
+def _servers(first: Sequence[Path], others: Sequence[Path], capacity: Capacity) -> str:
     """Return the servers of an upstream: nginx asks an idle one of the first, otherwise one of the others."""
-    waiting = f"max_fails=0 max_conns={MAX_WAITING // len(others or first)}"
+    share = min(capacity.waiting // len(others or first), capacity.backlog)
+    waiting = f"max_fails=0 max_conns={max(share, 1)}"  # 0 would be no limit
     if not others:  # requests wait for the first
         return "".join(f"server unix:{socket} {waiting};\n" for socket in first)
     lines = [f"server unix:{socket} max_fails=0 max_conns=1;\n" for socket in first]

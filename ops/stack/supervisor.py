@@ -13,6 +13,7 @@ from ops import environment
 from ops.console import Progress, show
 from ops.errors import OperatorError
 from ops.stack import nginx
+from ops.stack.capacity import limit_open_files, plan_capacity
 from ops.stack.component import STOP_TIMEOUT, SUPERVISOR_SIGNALS, Component
 from ops.stack.data_directory import DataDirectory, RunningComponent, State, instance_names, worker_sockets
 from ops.stack.logs import Logs
@@ -48,6 +49,7 @@ class StackSupervisor:
     """Supervises the components of the stack on one data directory and one port."""
 
     def __init__(self, directory: DataDirectory, plan: StackPlan) -> None:
+        """Raise OperatorError if the machine, or a limit, is too small for so many workers."""
         self._directory = directory
         self._port = plan.port
         self._instances = plan.instances
@@ -55,6 +57,7 @@ class StackSupervisor:
         self._logs = Logs(directory.log, plan.log_limit)
         self._output = OutputFile()
         self._limits = plan.limits
+        self._capacity = plan_capacity(plan.instances, plan.workers, plan.limits)
         self._groups = ControlGroups(os.getpid()) if plan.limits else None
         self._components: list[Component] = []
         self._since = time.time()
@@ -88,6 +91,7 @@ class StackSupervisor:
         _end_leftovers(self._directory)
         self._directory.remove_state()
         check_port(self._port)
+        limit_open_files(self._capacity.open_files)
         if self._groups and self._limits:
             self._groups.make(self._limits)
         mysql = MySQLServer(self._directory, progress)
@@ -107,7 +111,7 @@ class StackSupervisor:
     def _start_mysql(self, mysql: MySQLServer, progress: Progress) -> None:
         mysql.initialise(progress)
         progress("starting MySQL")
-        component = self._add("mysql", mysql.command(self._instances * self._workers))
+        component = self._add("mysql", mysql.command(self._capacity))
 
         def is_starting() -> bool:
             _raise_if_stopped()
@@ -129,7 +133,7 @@ class StackSupervisor:
     def _start_nginx(self, program: Sequence[str]) -> None:
         run = self._directory.run
         sockets = [worker_sockets(run, instance, self._workers) for instance in instance_names(self._instances)]
-        configuration = nginx.write_configuration(run / "nginx", self._port, sockets, run / "log")
+        configuration = nginx.write_configuration(run / "nginx", self._port, sockets, run / "log", self._capacity)
         command = nginx.command(program, configuration, run, run / "log")
         self._add("nginx", command)
 

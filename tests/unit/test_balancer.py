@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from ops import ROOT
-from ops.stack.nginx import LANES, included_files
+from ops.stack.capacity import NGINX_CONNECTIONS, OPEN_FILES, Capacity
+from ops.stack.nginx import LANES, Files, included_files
+
+CAPACITY = Capacity(16, 100, OPEN_FILES, NGINX_CONNECTIONS, waiting=1000, backlog=4096)
 
 
 def _files(instances: int, workers: int) -> dict[str, str]:
@@ -14,8 +17,8 @@ def _files(instances: int, workers: int) -> dict[str, str]:
         [Path(f"/run/rinha/api{one}.{number}.sock") for number in range(1, workers + 1)]
         for one in range(1, instances + 1)
     ]
-    page = Path("/usr/share/rinha/page")
-    return included_files(["9999", "[::]:9999"], sockets, "/dev/stderr", "/dev/stdout", page)
+    files = Files("/dev/stderr", "/dev/stdout", Path("/usr/share/rinha/page"))
+    return included_files(["9999", "[::]:9999"], sockets, files, CAPACITY)
 
 
 def _servers(instances: int, workers: int) -> dict[str, dict[str, str]]:
