@@ -83,7 +83,7 @@ class Health:
         response.media = {"status": "live"}
 
     def on_get_ready(self, request: Request, response: Response) -> None:
-        """Answer 200 if MySQL answers and has the expected schema, otherwise 503."""
+        """Answer 200 if MySQL answers and has all that the promises rest on, otherwise 503."""
         self._store.check()
         response.media = {"status": "ready"}
 

@@ -1,10 +1,11 @@
-"""The people in MySQL. The only module that knows their table."""
+"""The people in MySQL: what is stored, read, searched and counted in their table."""
 
 from service.config import Config
 from service.database import Database, DuplicateKey, Row
 from service.errors import NicknameTaken, SearchTimeout, Unavailable
 from service.finder import Finder
 from service.person import Person
+from service.preconditions import Preconditions
 from service.search import SearchPlan
 from service.statements import PERSON
 from service.timed_reader import Step
@@ -17,9 +18,6 @@ COLUMNS = "id, apelido, nome, nascimento, stack"
 INSERT = f"INSERT INTO pessoas ({COLUMNS}) VALUES (X%s, %s, %s, %s, %s)"
 _BY_ID = f"SELECT {PERSON} FROM pessoas WHERE id = X%s"
 _COUNT = "SELECT pessoas FROM contagem"
-_SCHEMA = (
-    "SELECT table_comment FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'pessoas'"
-)
 
 
 class PeopleStore:
@@ -33,6 +31,7 @@ class PeopleStore:
     def __init__(self, config: Config, name: str = "") -> None:
         self._database = Database(config, name)
         self._finder = Finder(self._database)
+        self._preconditions = Preconditions(self._database, SCHEMA, config.workers)
         self._failed_searches = 0  # in succession
 
     def add(self, person: Person) -> None:
@@ -78,10 +77,12 @@ class PeopleStore:
         return int(self._database.read(_COUNT)[0][0])
 
     def check(self) -> None:
-        """Return if MySQL answers and has the schema of this release; otherwise raise Unavailable."""
-        found = [comment for (comment,) in self._database.read(_SCHEMA)]
-        if found != [SCHEMA]:
-            raise Unavailable(f"the database has {found[0] if found else 'no schema'}, not {SCHEMA}")
+        """Return if MySQL answers and has all that the promises rest on; otherwise raise Unavailable."""
+        self._preconditions.check()
+
+    def lost_rows(self, places: int) -> int:
+        """Return how many rows at random `places` of the table are not found by full text."""
+        return self._preconditions.lost_rows(places)
 
 
 def insert_values(person: Person) -> tuple[str | None, ...]:

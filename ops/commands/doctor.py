@@ -26,7 +26,7 @@ from ops.stack.data_directory import DataDirectory, State, instance_names
 from ops.stack.mysql import CONFIGURATION, OLDEST_VERSION, SCHEMA, MySQLServer, connect_as_root
 from ops.system.processes import started_at
 from service.search import ngrams_of
-from service.store import COLUMNS, INSERT
+from service.store import COLUMNS, INSERT, PeopleStore
 
 NEWEST = 50_000  # people that are looked up in the full-text index, without --all
 NGRAMS = 2  # by which a person is looked up; InnoDB loses all n-grams of a row or none
@@ -99,7 +99,7 @@ def doctor(directory: DataDirectory, all_people: bool, heal: bool, progress: Pro
             yield _check_limits(cursor, directory, state)
             yield _check_schema(cursor, directory, progress)
             yield _check_count(cursor, heal)
-            yield _check_index(cursor, all_people, heal, progress)
+            yield _check_index(cursor, PeopleStore(directory.config()), all_people, heal, progress)
     except pymysql.MySQLError as error:
         remedy = f"repeat this command if MySQL has restarted; see {directory.log}/mysql.log"
         yield Finding("MySQL", False, f"a statement failed: {error.args[-1]}", remedy)
@@ -164,7 +164,7 @@ def _check_settings(cursor: Cursor) -> Finding:
         "settings",
         not differences,
         "; ".join(differences) or f"{len(SETTINGS)} settings are as in db/my.cnf",
-        f"./rinha down and ./rinha up apply {file}; MySQL ignores the file if all users may write to it",
+        f"./rinha down and ./rinha up apply {file}",
     )
 
 
@@ -247,9 +247,14 @@ def _check_count(cursor: Cursor, heal: bool) -> Finding:
     return Finding("count", count == rows, f"{count:,} for {rows:,} rows", remedy)
 
 
-def _check_index(cursor: Cursor, all_people: bool, heal: bool, progress: Progress) -> Finding:
-    checked, lost = _find_lost(cursor, all_people, progress)
+def _check_index(cursor: Cursor, store: PeopleStore, all_people: bool, heal: bool, progress: Progress) -> Finding:
+    scattered = store.lost_rows(PLACES)
+    checked, lost = (0, []) if scattered > MAX_LOST else _find_lost(cursor, all_people, progress)
+    if scattered > MAX_LOST or len(lost) > MAX_LOST:
+        return _check_whole_index(cursor, store, heal, progress)
     detail = f"{checked:,} people looked up, {len(lost)} not found by full text"
+    if scattered and not lost:
+        return Finding("index", False, f"{detail}, but {scattered} older ones", "./rinha doctor --all --heal")
     if not lost:
         return Finding("index", True, detail)
     if not heal:
@@ -261,8 +266,23 @@ def _check_index(cursor: Cursor, all_people: bool, heal: bool, progress: Progres
     return Finding("index", not still_lost, detail, "this is a defect of rinha; report it")
 
 
+def _check_whole_index(cursor: Cursor, store: PeopleStore, heal: bool, progress: Progress) -> Finding:
+    detail = "full text does not find many people: the index was made with other settings"
+    if not heal:
+        return Finding("index", False, detail, "./rinha doctor --heal rebuilds the index; creations wait meanwhile")
+    progress("rebuilding the full-text index")
+    cursor.execute("ALTER TABLE pessoas FORCE")
+    progress("")
+    lost = store.lost_rows(PLACES)
+    detail += f"; it has been rebuilt, and {lost} are not found"
+    return Finding("index", not lost, detail, "this is a defect of rinha; report it")
+
+
 def _find_lost(cursor: Cursor, all_people: bool, progress: Progress) -> tuple[int, list[bytes]]:
-    """Look people up in the full-text index; return how many, and the ids of those that were not found."""
+    """Look people up in the full-text index; return how many, and the ids of those that were not found.
+
+    Ends early if more than `MAX_LOST` were not found.
+    """
     lost: list[bytes] = []
     checked = 0
     (count,) = _query(cursor, "SELECT pessoas FROM contagem")[0]
@@ -274,6 +294,8 @@ def _find_lost(cursor: Cursor, all_people: bool, progress: Progress) -> tuple[in
             if not _is_found(cursor, identifier, expression) and _is_lost(cursor, identifier):
                 lost.append(identifier)
             checked += 1
+            if len(lost) > MAX_LOST:
+                return checked, lost
             if not checked % 2000:
                 progress(f"looking people up in the full-text index: {checked:,} of {total:,}")
     progress("")

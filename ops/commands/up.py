@@ -1,6 +1,7 @@
 """Start the stack and keep it running until Ctrl-C or ./rinha down."""
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the stack until it is told to stop; with --detach, return once it is ready."""
+    os.umask(0o077)  # what the stack writes is for this user alone
     directory = options.data_directory(arguments)
     directory.make()
     if arguments.detach:

@@ -90,7 +90,7 @@ class MySQLServer:
         """Return the server's command line; without `capacity`, my.cnf limits the connections."""
         return [
             *self._programs.mysqld,
-            f"--defaults-file={CONFIGURATION / 'my.cnf'}",  # must be the first option
+            f"--defaults-file={self._settings}",  # must be the first option
             *self._programs.options,
             f"--datadir={self._data}",
             f"--socket={self._directory.mysql_socket}",
@@ -136,7 +136,10 @@ class MySQLServer:
         return ["bash", str(CONFIGURATION / "reserve.sh"), str(self._directory.path), str(mark), *self.client_command()]
 
     def initialise(self, progress: Progress) -> None:
-        """Create the system tables unless they exist; raise OperatorError."""
+        """Copy the settings, and create the system tables unless they exist; raise OperatorError."""
+        self._settings.unlink(missing_ok=True)
+        self._settings.touch(mode=0o600)
+        self._settings.write_text((CONFIGURATION / "my.cnf").read_text())
         if (self._data / "mysql.ibd").exists() and not self._unfinished.exists():
             return
         progress("initialising the database")
@@ -173,6 +176,8 @@ class MySQLServer:
                 reason = self._last_error() or completed.stderr.strip()
                 raise OperatorError(f"mysqld does not answer: {reason}; see {self._log}")
             time.sleep(0.1)
+        if self.execute("SELECT @@offline_mode", "-N").stdout != "0\n":  # by start.sql
+            raise OperatorError(f"MySQL does not have the settings of db/my.cnf; see {self._log}")
         if not self._unfinished.exists():
             self._upgrade(is_alive, progress)
             return

@@ -28,7 +28,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "finder": {
         "database", "errors", "person", "sampler", "search", "search_key", "statements", "sync_guard", "timed_reader",
     },
-    "store": {"config", "database", "errors", "finder", "person", "search", "statements", "timed_reader"},
+    "preconditions": {"database", "errors", "search"},
+    "store": {
+        "config", "database", "errors", "finder", "person", "preconditions", "search", "statements", "timed_reader",
+    },
     "resources": {"document", "errors", "person", "store"},
     "app": {"document", "errors", "logs", "person", "resources", "store"},
     "server": {"backoff"},
