@@ -19,7 +19,7 @@ from ops.polling import wait_until
 from ops.system.ports import is_stack_serving
 
 SERVICES = ("mysql", "api1", "api2", "nginx")
-IMAGES = ("rinha", "rinha-nginx")  # that compose.yaml builds
+IMAGES = ("rinha", "rinha-mysql", "rinha-nginx")  # that compose.yaml builds
 START_TIMEOUT = 180.0  # seconds, for an empty database on a slow machine
 BUILD_TIMEOUT = 900.0  # seconds
 INTERRUPT_TIMEOUT = 10.0  # seconds that an interrupted command has to end, and again after SIGINT
@@ -126,10 +126,14 @@ class ComposeProject:
         """Start all containers; return the seconds until the service answers."""
         started = time.monotonic()
         self.compose("up", "--detach", timeout=START_TIMEOUT)
+        self.wait_until_serving()
+        return time.monotonic() - started
+
+    def wait_until_serving(self) -> None:
+        """Wait until the started service answers; raise OperatorError if that takes too long."""
         # MySQL first: while it initialises, a temporary server may answer for a moment.
         wait_for(lambda: self.is_healthy("mysql"), "mysql is healthy", START_TIMEOUT)
         wait_for(lambda: is_stack_serving(self.port), "the service answers through its port", START_TIMEOUT)
-        return time.monotonic() - started
 
     def remove(self) -> None:
         """Remove the containers, volumes, networks and images of the project. An interrupt waits until that is done."""

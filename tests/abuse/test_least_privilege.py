@@ -164,12 +164,14 @@ def test_the_images_hold_the_service_the_page_and_no_secret() -> None:
     containerfile = (ROOT / "Containerfile").read_text()
 
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", containerfile, re.MULTILINE)
-    assert sorted(copied) == ["openapi.yaml", "page/", "requirements-page.txt", "requirements.txt", "service/"]
+    assert sorted(copied) == [
+        "db/", "lb/*.conf", "openapi.yaml", "page/", "requirements-page.txt", "requirements.txt", "service/",
+    ]  # fmt: skip
     assert not re.search("password|secret", containerfile, re.IGNORECASE)
     sent = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     assert sent[0] == "*"
     assert {line[1:] for line in sent if line.startswith("!")} == {
-        "openapi.yaml", "page", "requirements-page.txt", "requirements.txt", "service",
+        "db", "lb", "openapi.yaml", "page", "requirements-page.txt", "requirements.txt", "service",
     }  # fmt: skip
 
 

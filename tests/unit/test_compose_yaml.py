@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from bench.compose_project import IMAGES
 from ops import ROOT
 from tests.support.compose import SERVICES, limits_of, total_limits
 
@@ -81,7 +82,7 @@ def test_the_load_balancer_knows_every_worker_of_both_instances() -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_no_container_starts_as_root(service: str) -> None:
-    if SERVICES[service]["image"].startswith("localhost/rinha:"):
+    if service.startswith("api"):
         user = re.findall(r"^USER (.+)$", (ROOT / "Containerfile").read_text(), re.MULTILINE)[-1]
         assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
     else:
@@ -95,11 +96,11 @@ def test_no_password_is_written_down(service: str) -> None:
 
 
 def test_public_images_are_named_in_full_and_with_a_version() -> None:
-    containerfile = re.findall(r"^FROM (\S+)(?: AS (\S+))?", (ROOT / "Containerfile").read_text(), re.MULTILINE)
-    stages = {stage for _, stage in containerfile}
-    images = [image for image, _ in containerfile if image not in stages]
-    images.append(SERVICES["mysql"]["image"])
+    bases = re.findall(r"^FROM (\S+)(?: AS (\S+))?", (ROOT / "Containerfile").read_text(), re.MULTILINE)
+    stages = {stage for _, stage in bases}
+    images = {image for image, _ in bases if image not in stages}
 
+    assert len(images) == 3
     for image in images:
         assert re.fullmatch(r"docker\.io/library/[a-z]+:\d+\.\d+(-slim)?", image), image
 
@@ -121,3 +122,24 @@ def test_the_readmes_table_of_containers_is_compose_yamls() -> None:
 
 def _cells(line: str) -> list[str]:
     return [cell.strip().strip("*`") for cell in line.strip().strip("|").split("|")]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_container_reads_a_file_of_the_checkout(service: str) -> None:
+    """The modes of the checkout depend on the umask of the clone; each image gives its files fixed modes."""
+    settings = SERVICES[service]
+    volumes = [volume.partition(":")[0] for volume in settings["volumes"]]
+
+    assert all(re.fullmatch("[a-z-]+", volume) for volume in volumes)
+    image = re.fullmatch(r"localhost/(\S+):\$\{RINHA_VERSION:-latest\}", settings["image"])
+    assert image
+    assert image[1] in IMAGES
+
+
+def test_each_image_gives_its_files_fixed_modes() -> None:
+    stages = re.split(r"^FROM ", (ROOT / "Containerfile").read_text(), flags=re.MULTILINE)[1:]
+
+    copies = [stage for stage in stages if re.search(r"^COPY (?!--from)(?!requirements)", stage, re.MULTILINE)]
+    assert len(copies) == len(IMAGES)
+    for stage in copies:
+        assert stage.rindex("chmod -R u=rwX,go=rX") > stage.rindex("COPY"), stage
