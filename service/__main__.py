@@ -3,11 +3,13 @@
 import argparse
 import os
 import secrets
+import signal
 import sys
 from typing import Any
 
 from service import logs
 from service.config import Config, ConfigError
+from service.metrics import WORKER_STARTS, SharedMetrics
 from service.probe import is_serving
 
 
@@ -34,18 +36,35 @@ def _serve(config: Config) -> int:
 
     logs.configure(config.log_level)
     addresses = [config.address(number) for number in range(1, config.workers + 1)]
+    metrics_addresses = [config.metrics_listen] if config.metrics_listen else []
     identity = secrets.token_hex(8)
+    metrics = SharedMetrics(config.workers)
 
-    def make_app(worker: int) -> Any:
-        return create_app(PeopleStore(config, f"{identity} {worker}"))
+    def make_app(number: int) -> Any:
+        if number == config.workers:
+            return _make_metrics_app(metrics)
+        metrics.attach(number)
+        WORKER_STARTS.labels().increment()
+        store = PeopleStore(config, f"{identity} {number}")
+        return create_app(store, has_metrics=bool(config.metrics_listen))
 
     try:
-        supervisor = Supervisor(addresses, make_app, config.shutdown_timeout)
+        supervisor = Supervisor(addresses + metrics_addresses, make_app, config.shutdown_timeout)
     except OSError as error:
-        print(f"service: LISTEN is {config.listen}: {error.strerror or error}", file=sys.stderr)
+        others = f" and METRICS_LISTEN is {config.metrics_listen}" if config.metrics_listen else ""
+        print(f"service: LISTEN is {config.listen}{others}: {error.strerror or error}", file=sys.stderr)
         return 2
     supervisor.run()
     return 0
+
+
+def _make_metrics_app(metrics: SharedMetrics) -> Any:
+    # Imported in the process that serves the metrics only: the workers need neither the library nor its memory.
+    from service.exposition import create_metrics_app  # noqa: PLC0415
+
+    # Prometheus keeps its connection, which would delay the end of the instance. The kernel ends this process at once.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return create_metrics_app(metrics)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The WSGI application: routes, resources, and the shape of errors."""
 
 import logging
+import time
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,19 +12,23 @@ from falcon.media import JSONHandler
 from service.document import to_json
 from service.errors import ServiceError, Unavailable
 from service.logs import request_id
+from service.metrics import HTTP_REQUESTS, Histogram
 from service.person import ENGLISH, OFFICIAL
 from service.resources import Health, OpenAPI, People
 from service.store import PeopleStore
 
 OPENAPI = Path(__file__).parent.parent / "openapi.yaml"
 PROBLEM = "application/problem+json"  # RFC 9457
+_METHODS = falcon.HTTP_METHODS  # others share a value of their label, because a client may invent them
 
 log = logging.getLogger(__name__)
 
 
-def create_app(store: PeopleStore) -> falcon.App[Request, Response]:
-    """Return the application over `store`, which serves both dialects."""
-    app: falcon.App[Request, Response] = falcon.App(middleware=[RequestID()])
+def create_app(store: PeopleStore, *, has_metrics: bool = False) -> falcon.App[Request, Response]:
+    """Return the application over `store`, which serves both dialects, and counts requests if it `has_metrics`."""
+    app: falcon.App[Request, Response] = falcon.App(
+        middleware=[RequestID(), *([RequestMetrics()] if has_metrics else [])]
+    )
     app.resp_options.media_handlers[falcon.MEDIA_JSON] = JSONHandler(dumps=to_json)
     app.req_options.strip_url_path_trailing_slash = True
     app.resp_options.media_handlers[PROBLEM] = app.resp_options.media_handlers[falcon.MEDIA_JSON]
@@ -48,6 +53,30 @@ class RequestID:
     def process_request(self, request: Request, response: Response) -> None:
         """Remember the value of X-Request-ID."""
         request_id.set(request.get_header("X-Request-ID") or "")
+
+
+class RequestMetrics:
+    """Middleware that counts and times each request, by method, route and status."""
+
+    # PERF: 2.5 us of CPU a request (decision 24), so the service has it only if it answers metrics.
+
+    def __init__(self) -> None:
+        self._series: dict[tuple[str, str | None, str | int], Histogram] = {}
+        self._started = 0.0  # of the one request that a worker serves at a time
+
+    def process_request(self, request: Request, response: Response) -> None:
+        """Start the clock."""
+        self._started = time.perf_counter()
+
+    def process_response(self, request: Request, response: Response, resource: object, succeeded: bool) -> None:
+        """Count the request; its route is empty if the path has none."""
+        key = request.method, request.uri_template, response.status
+        series = self._series.get(key)
+        if not series:
+            method = request.method if request.method in _METHODS else "_OTHER"
+            series = HTTP_REQUESTS.labels(method, request.uri_template or "", str(response.status_code))
+            self._series[key] = series
+        series.observe(time.perf_counter() - self._started)
 
 
 class Problem(falcon.HTTPError):

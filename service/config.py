@@ -16,6 +16,7 @@ class Config:
 
     listen: str = "127.0.0.1:8080"
     workers: int = 4
+    metrics_listen: str = ""
     db_socket: str = ""
     db_host: str = "127.0.0.1"
     db_port: int = 3306
@@ -36,7 +37,10 @@ class Config:
         given = {one.name: value for one in fields(cls) if (value := _value(env, one.name.upper())) is not None}
         if "db_password" not in given:
             raise ConfigError("DB_PASSWORD or DB_PASSWORD_FILE must be set")
-        return cls(**{name: _PARSERS.get(name, _parse_text)(name.upper(), value) for name, value in given.items()})
+        config = cls(**{name: _PARSERS.get(name, _parse_text)(name.upper(), value) for name, value in given.items()})
+        if config.metrics_listen in [config.address(worker) for worker in range(1, config.workers + 1)]:
+            raise ConfigError(f"METRICS_LISTEN is an address of LISTEN: {config.metrics_listen}")
+        return config
 
 
 def _value(env: Mapping[str, str], name: str) -> str | None:
@@ -66,6 +70,10 @@ def _parse_listen(name: str, value: str) -> str:
     return value
 
 
+def _parse_metrics_listen(name: str, value: str) -> str:
+    return value and _parse_listen(name, value)
+
+
 def _number_parser(kind: Callable[[str], Any], least: float, most: float) -> Callable[[str, str], Any]:
     def parse(name: str, value: str) -> Any:
         try:
@@ -88,6 +96,7 @@ def _parse_log_level(name: str, value: str) -> str:
 _parse_port = _number_parser(int, 1, 65535)
 _PARSERS: dict[str, Callable[[str, str], Any]] = {
     "listen": _parse_listen,
+    "metrics_listen": _parse_metrics_listen,
     "workers": _number_parser(int, 1, 64),
     "db_port": _parse_port,
     "db_timeout": _number_parser(float, 0.1, 60),

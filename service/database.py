@@ -17,6 +17,7 @@ from pymysql.converters import encoders
 
 from service.config import Config
 from service.errors import SearchTimeout, Unavailable
+from service.metrics import DATABASE_CONNECTIONS, DATABASE_OPERATIONS, DOUBTFUL_INSERTS
 
 RETRY_AFTER_FAILURE = 0.2  # seconds for which the circuit breaker stays open after a connection failed
 RESULT_CACHE_EXCEEDED = 188  # MySQL: "FTS query exceeds result cache limit"; PyMySQL has no name for it
@@ -56,9 +57,12 @@ class _Connector:
             connection = pymysql.connect(**self._settings)
             if self._end_earlier_statements(connection):
                 self.count += 1
+                DATABASE_CONNECTIONS.labels("made").increment()
                 return connection
+            DATABASE_CONNECTIONS.labels("busy").increment()
             connection.close()
         except pymysql.MySQLError as error:
+            DATABASE_CONNECTIONS.labels("failed").increment()
             # PyMySQL does not close the socket of a failed connection; its traceback would keep the socket open.
             traceback.clear_frames(error.__traceback__)
             self._open_until = time.monotonic() + RETRY_AFTER_FAILURE
@@ -98,6 +102,7 @@ class Database:
         self._connector = _Connector(config, name or secrets.token_hex(16))
         self._pool: PersistentDB | None = None
         self._cursor: Any = None
+        self._has_metrics = bool(config.metrics_listen)
 
     @property
     def connections(self) -> int:
@@ -110,15 +115,29 @@ class Database:
         If the reply is lost, the same statement is sent once more, and the unique key tells whether the first attempt
         was stored. If the second reply is lost too, the result is unknown: Unavailable.
         """
-        for is_repeated in (False, True):
-            try:
-                self._execute(statement, values)
-                return
-            except pymysql.MySQLError as error:
-                if error.args[:1] == (ER.DUP_ENTRY,):
-                    raise DuplicateKey(is_repeated) from None
-                if is_repeated or not _was_reply_lost(error):
-                    raise _service_error(error) from error
+        try:
+            self._execute(statement, values)
+        except pymysql.MySQLError as error:
+            if _is_duplicate(error):
+                raise DuplicateKey(was_repeated=False) from None
+            if not _was_reply_lost(error):
+                raise _service_error(error) from error
+            self._repeat_insert(statement, values)
+
+    def _repeat_insert(self, statement: str, values: Sequence[str | None]) -> None:
+        """Send an INSERT whose reply was lost once more; raise as `insert` does."""
+        outcome = "unknown"
+        try:
+            self._execute(statement, values)
+            outcome = "stored_by_repetition"
+        except pymysql.MySQLError as error:
+            if _is_duplicate(error):
+                outcome = ""  # the caller finds out whose row has the key
+                raise DuplicateKey(was_repeated=True) from None
+            raise _service_error(error) from error
+        finally:
+            if outcome:
+                DOUBTFUL_INSERTS.labels(outcome).increment()
 
     def read(self, statement: str, values: Sequence[str | None] = ()) -> Sequence[Row]:
         """Return the rows of a SELECT. If its reply is lost early, the SELECT is sent once more.
@@ -151,7 +170,8 @@ class Database:
         # DBUtils makes and owns the connection; a broken one is discarded with its pool.
         self._pool = PersistentDB(self._connector.connect, ping=0, threadlocal=threading.local)
         # PERF: the driver's cursor. DBUtils' costs a creation and a read by id 33 us of CPU of 511 us (decision 10).
-        self._cursor = self._pool.connection().dbapi_connection.cursor()
+        cursor = self._pool.connection().dbapi_connection.cursor()
+        self._cursor = _MeteredCursor(cursor) if self._has_metrics else cursor
         return self._send(statement, values)
 
     def _send(self, statement: str, values: Sequence[str | None]) -> Sequence[Row]:
@@ -165,6 +185,32 @@ class Database:
             if _was_not_sent(error) or _was_reply_lost(error):
                 self._cursor = None
             raise
+
+
+class _MeteredCursor:
+    """A cursor that counts and times the statements."""
+
+    # PERF: 1.5 us of CPU a statement (decision 24), so the service has this class only if it answers metrics.
+
+    def __init__(self, cursor: Any) -> None:
+        self._execute = cursor.execute
+        self._durations = {operation: DATABASE_OPERATIONS.labels(operation, "") for operation in ("INSERT", "SELECT")}
+        self.fetchall = cursor.fetchall
+
+    def execute(self, statement: str, values: Sequence[str | None]) -> None:
+        """Execute a statement; the driver has read all rows when it returns."""
+        started = time.perf_counter()
+        try:
+            self._execute(statement, values)
+        except pymysql.MySQLError as error:
+            number = str(error.args[0]) if error.args else "unknown"
+            DATABASE_OPERATIONS.labels(_operation(statement), number).observe(time.perf_counter() - started)
+            raise
+        self._durations[_operation(statement)].observe(time.perf_counter() - started)
+
+
+def _operation(statement: str) -> str:
+    return "INSERT" if statement.startswith("INSERT") else "SELECT"
 
 
 def _select_timeout_ms(config: Config) -> int:
@@ -195,6 +241,11 @@ def _connection_settings(config: Config) -> dict[str, Any]:
         "init_command": f"SET max_execution_time = {_select_timeout_ms(config)}, "
         f"innodb_lock_wait_timeout = {int(config.db_timeout) or 1}",
     }
+
+
+def _is_duplicate(error: Exception) -> bool:
+    """Return whether a unique key has the value already."""
+    return error.args[:1] == (ER.DUP_ENTRY,)
 
 
 def _was_not_sent(error: Exception) -> bool:

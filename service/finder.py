@@ -8,6 +8,7 @@ from itertools import accumulate
 
 from service.database import Database, Row
 from service.errors import SearchTimeout
+from service.metrics import SEARCHES
 from service.person import has_control_character
 from service.sampler import Sampler
 from service.search import LIMIT, SearchPlan, plan_search
@@ -42,9 +43,15 @@ class Finder:
         reader = TimedReader(self._database, trace)
         if plan.scan_first and plan.ngrams:
             with contextlib.suppress(SearchTimeout):
-                return reader.read(SCAN, (plan.pattern,), time.monotonic() + plan.full_text_ms / 1000)
-        rows = self._search_index(plan, reader) if plan.ngrams else None
-        return reader.read(SCAN, (plan.pattern,)) if rows is None else rows
+                rows = reader.read(SCAN, (plan.pattern,), time.monotonic() + plan.full_text_ms / 1000)
+                SEARCHES.labels("scan_first").increment()
+                return rows
+        if plan.ngrams and (found := self._search_index(plan, reader)) is not None:
+            SEARCHES.labels("full_text").increment()
+            return found
+        rows = reader.read(SCAN, (plan.pattern,))
+        SEARCHES.labels("scan_as_last_resort" if plan.ngrams else "scan").increment()
+        return rows
 
     def plan(self, term: str) -> SearchPlan:
         """Return how `find` would find `term`."""

@@ -37,7 +37,7 @@ class Supervisor:
         self._make_app = make_app
         self._shutdown_timeout = shutdown_timeout
         self._workers: dict[int, tuple[int, float]] = {}  # number and start time, by process id
-        self._backoff = Backoff(MAX_PAUSE)
+        self._backoffs = [Backoff(MAX_PAUSE) for _ in addresses]
         self._listeners = {address: _bind(address) for address in dict.fromkeys(addresses)}
         paths = [address.removeprefix("unix:") for address in addresses if address.startswith("unix:")]
         self._socket_files = {path: os.stat(path) for path in paths}
@@ -45,13 +45,13 @@ class Supervisor:
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; then finish the requests in flight within the shutdown timeout."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        log.info("serving on %s with %d workers", ", ".join(self._listeners), len(self._addresses))
+        log.info("serving on %s with %d processes", ", ".join(self._listeners), len(self._addresses))
         while True:
             missing = set(range(len(self._addresses))) - {number for number, _ in self._workers.values()}
-            if not self._backoff.remaining():
-                for number in missing:
-                    self._start(number, self._listeners[self._addresses[number]])
-            wait = max(self._backoff.remaining(), 0.01) if missing else 60.0
+            pauses = {number: self._backoffs[number].remaining() for number in missing}
+            for number in [number for number in missing if not pauses[number]]:
+                self._start(number, self._listeners[self._addresses[number]])
+            wait = max(min(pauses.values(), default=60.0), 0.01)
             arrived = signal.sigtimedwait(_SIGNALS, wait)
             if arrived and arrived.si_signo != signal.SIGCHLD:
                 break
@@ -70,11 +70,11 @@ class Supervisor:
 
     def _reap(self) -> None:
         """Forget the workers that have ended."""
-        for pid, (_, started) in list(self._workers.items()):
+        for pid, (number, started) in list(self._workers.items()):
             if os.waitpid(pid, os.WNOHANG) == (0, 0):
                 continue
             del self._workers[pid]
-            pause = self._backoff.record_death(time.monotonic() - started)
+            pause = self._backoffs[number].record_death(time.monotonic() - started)
             log.warning("worker %d died; the next starts in %.1f s", pid, pause)
 
     def _drain(self) -> None:

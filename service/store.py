@@ -4,6 +4,7 @@ from service.config import Config
 from service.database import Database, DuplicateKey, Row
 from service.errors import NicknameTaken, SearchTimeout, Unavailable
 from service.finder import Finder
+from service.metrics import DOUBTFUL_INSERTS, SEARCH_TIMEOUTS
 from service.person import Person
 from service.preconditions import Preconditions
 from service.search import SearchPlan
@@ -39,8 +40,17 @@ class PeopleStore:
         try:
             self._database.insert(INSERT, insert_values(person))
         except DuplicateKey as error:
-            if not (error.was_repeated and self.get(person.id)):
+            if not (error.was_repeated and self._was_stored(person.id)):
                 raise NicknameTaken("the nickname is taken") from None
+
+    def _was_stored(self, identifier: bytes) -> bool:
+        """Return whether the first attempt of an INSERT, whose reply was lost, stored the person."""
+        outcome = "unknown"
+        try:
+            outcome = "stored_at_first" if self.get(identifier) else "taken"
+            return outcome == "stored_at_first"
+        finally:
+            DOUBTFUL_INSERTS.labels(outcome).increment()
 
     def get(self, identifier: bytes) -> Person | None:
         """Return the person with this id, or None."""
@@ -56,6 +66,8 @@ class PeopleStore:
         try:
             rows = self._finder.find(term)
         except Unavailable as error:
+            if isinstance(error, SearchTimeout):
+                SEARCH_TIMEOUTS.labels().increment()
             error.retry_after = min(1 << self._failed_searches, MAX_RETRY_AFTER)
             self._failed_searches = min(self._failed_searches + 1, MAX_RETRY_AFTER)
             raise

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from service.database import Database, ResultCacheExceeded, Row
 from service.gate import CANARY_DISTANCES, SELECT_GATE, Gate
+from service.metrics import SEARCH_REPEATS
 from service.search import LIMIT, SearchPlan
 from service.search_key import canary_key
 from service.statements import CONTAINS, PERSON
@@ -94,6 +95,7 @@ class SyncGuard:
                 return None
             if (is_complete and connection == self._database.connections) or len(rows) >= LIMIT:
                 return rows
+            SEARCH_REPEATS.labels().increment()
             time.sleep(SYNC_PAUSE)
             gate = self.read_gate()
         return None

@@ -35,7 +35,8 @@ class _InstanceProcess:
 
     def environment_for(self, socket: Path) -> dict[str, str]:
         """Return the environment of an instance with one worker, which listens on `socket`."""
-        return {**self.environment, "LISTEN": f"unix:{socket}", "WORKERS": "1"}
+        # Without metrics: their address is that of the running instance.
+        return {**self.environment, "LISTEN": f"unix:{socket}", "WORKERS": "1", "METRICS_LISTEN": ""}
 
 
 add_arguments = options.add_stack

@@ -37,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MB",
         help="the size of all log files together (default: %(default)s)",
     )
+    add(
+        "--metrics-port",
+        type=options.port,
+        metavar="PORT",
+        help="count and time the requests, and answer Prometheus on this port of localhost",
+    )
     add("--detach", action="store_true", help="run the stack in the background, and return once it is ready")
 
 
@@ -51,7 +57,14 @@ def run(arguments: argparse.Namespace) -> int:
     if bool(arguments.cpus) != bool(arguments.memory):
         raise OperatorError("--cpus and --memory go together; give both, or none for no limits")
     limits = divide_budget(arguments.cpus, arguments.memory << 20, arguments.instances) if arguments.cpus else None
-    plan = StackPlan(arguments.port, arguments.instances, arguments.workers, arguments.log_limit << 20, limits)
+    plan = StackPlan(
+        arguments.port,
+        arguments.instances,
+        arguments.workers,
+        arguments.log_limit << 20,
+        limits,
+        arguments.metrics_port,
+    )
     with directory.locked():
         StackSupervisor(directory, plan).run(show_progress)
     return 0

@@ -52,6 +52,11 @@ def worker_sockets(run: Path, instance: str, workers: int) -> list[Path]:
     return [run / f"{instance}.{number}.sock" for number in range(1, workers + 1)]
 
 
+def metrics_socket(run: Path, instance: str) -> Path:
+    """Return the path of the socket on which an instance answers its metrics."""
+    return run / f"{instance}.metrics.sock"
+
+
 class DataDirectory:
     """The directory of one stack, with MySQL's data, sockets, logs and the state."""
 

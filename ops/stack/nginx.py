@@ -3,7 +3,7 @@
 import os
 import shutil
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,19 +36,26 @@ def find_program(progress: Progress) -> list[str]:
     return [nginx] if nginx else install(["nginx"], progress).command("usr/sbin/nginx")
 
 
-def write_configuration(
-    directory: Path, port: int, instances: Sequence[Sequence[Path]], log: Path, capacity: Capacity
+def write_configuration(  # noqa: PLR0913, PLR0917 - what the included files are made of
+    directory: Path,
+    port: int,
+    instances: Sequence[Sequence[Path]],
+    log: Path,
+    capacity: Capacity,
+    metrics: str = "",
 ) -> Path:
     """Copy nginx.conf to a directory and write the files that it includes beside it; return the path of the copy.
 
     nginx listens on `port`, reaches each of the `instances` at its workers' sockets, and logs to the directory `log`.
+    `metrics` is the text of metrics.conf.
     """
     directory.mkdir(exist_ok=True)
     page = directory / "page"
     _link_page(page)
     addresses = [str(port), f"[::]:{port}"] if has_ipv6() else [str(port)]
     files = Files(f"{log}/{ERROR_LOG}", f"{log}/{ACCESS_LOG}", page)
-    for name, text in included_files(addresses, instances, files, capacity).items():
+    included = included_files(addresses, instances, files, capacity)
+    for name, text in {**included, "metrics.conf": metrics}.items():
         (directory / name).write_text(text)
     return Path(shutil.copyfile(CONFIGURATION, directory / CONFIGURATION.name))  # without the mode of the checkout
 
@@ -67,6 +74,20 @@ def included_files(
         "logs.conf": f"error_log {files.error_log} warn;\naccess_log {files.access_log} json buffer=64k flush=1s;\n",
         "page.conf": f"alias {files.page}/;\n",
     }
+
+
+def metrics_server(address: str, sockets: Mapping[str, Path]) -> str:
+    """Return a server that answers Prometheus: nginx's own figures, and those of each instance at its socket."""
+    instances = [
+        f"    location = /metrics/{name} {{ proxy_pass http://unix:{path}; }}\n" for name, path in sockets.items()
+    ]
+    return "".join(
+        [
+            f"server {{\n    listen {address};\n    access_log off;\n    location = /nginx {{ stub_status; }}\n",
+            *instances,
+            "    location / { return 404; }\n}\n",
+        ]
+    )
 
 
 def _link_page(page: Path) -> None:

@@ -15,7 +15,14 @@ from ops.errors import OperatorError
 from ops.stack import nginx
 from ops.stack.capacity import limit_open_files, plan_capacity
 from ops.stack.component import STOP_TIMEOUT, SUPERVISOR_SIGNALS, Component
-from ops.stack.data_directory import DataDirectory, RunningComponent, State, instance_names, worker_sockets
+from ops.stack.data_directory import (
+    DataDirectory,
+    RunningComponent,
+    State,
+    instance_names,
+    metrics_socket,
+    worker_sockets,
+)
 from ops.stack.logs import Logs
 from ops.stack.mysql import MySQLServer
 from ops.system.cgroups import ControlGroups, Limit
@@ -36,13 +43,17 @@ class _Stopped(Exception):
 
 
 class StackPlan(NamedTuple):
-    """A stack to start: its port, its size, the bytes of all its logs together, and the limits of its components."""
+    """A stack to start: its port, its size, the bytes of all its logs together, and the limits of its components.
+
+    With a `metrics_port`, the stack answers Prometheus on this port of the loopback interface.
+    """
 
     port: int
     instances: int
     workers: int
     log_limit: int
     limits: Mapping[str, Limit] | None = None
+    metrics_port: int | None = None
 
 
 class StackSupervisor:
@@ -58,6 +69,7 @@ class StackSupervisor:
         self._output = OutputFile()
         self._limits = plan.limits
         self._capacity = plan_capacity(plan.instances, plan.workers, plan.limits)
+        self._metrics_port = plan.metrics_port
         self._groups = ControlGroups(os.getpid()) if plan.limits else None
         self._components: list[Component] = []
         self._since = time.time()
@@ -73,6 +85,8 @@ class StackSupervisor:
             address = f"http://localhost:{self._port}"
             show(f"listening on {address}; ./rinha down stops it, {self._directory.path} keeps the data")
             show(f"page: {address}/   API browser: {address}/docs")
+            if self._metrics_port:
+                show(f"metrics on http://localhost:{self._metrics_port}/metrics/api1")
             self._supervise(progress)
         except _Stopped:
             pass
@@ -90,7 +104,8 @@ class StackSupervisor:
     def _start(self, progress: Progress) -> None:
         _end_leftovers(self._directory)
         self._directory.remove_state()
-        check_port(self._port)
+        for port in filter(None, (self._port, self._metrics_port)):
+            check_port(port)
         limit_open_files(self._capacity.open_files)
         if self._groups and self._limits:
             self._groups.make(self._limits)
@@ -125,6 +140,7 @@ class StackSupervisor:
         variables = environment.of_service(
             LISTEN=f"unix:{self._directory.run}/{instance}.%.sock",
             WORKERS=str(self._workers),
+            METRICS_LISTEN=f"unix:{metrics_socket(self._directory.run, instance)}" if self._metrics_port else "",
             DB_SOCKET=str(self._directory.mysql_socket),
             DB_PASSWORD_FILE=str(self._directory.password_file),
         )
@@ -132,8 +148,15 @@ class StackSupervisor:
 
     def _start_nginx(self, program: Sequence[str]) -> None:
         run = self._directory.run
-        sockets = [worker_sockets(run, instance, self._workers) for instance in instance_names(self._instances)]
-        configuration = nginx.write_configuration(run / "nginx", self._port, sockets, run / "log", self._capacity)
+        names = instance_names(self._instances)
+        sockets = [worker_sockets(run, instance, self._workers) for instance in names]
+        metrics = ""
+        if self._metrics_port:
+            address = f"127.0.0.1:{self._metrics_port}"
+            metrics = nginx.metrics_server(address, {name: metrics_socket(run, name) for name in names})
+        configuration = nginx.write_configuration(
+            run / "nginx", self._port, sockets, run / "log", self._capacity, metrics
+        )
         command = nginx.command(program, configuration, run, run / "log")
         self._add("nginx", command)
 

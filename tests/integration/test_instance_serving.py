@@ -71,4 +71,4 @@ def test_every_event_is_one_line_of_the_log(start: Start) -> None:
 
     assert {tuple(line) for line in lines} == {("time", "level", "pid", "request_id", "message")}
     messages = [line["message"] for line in lines]
-    assert messages == [f"serving on {instance.listen} with 2 workers", "stopping", "stopped"]
+    assert messages == [f"serving on {instance.listen} with 2 processes", "stopping", "stopped"]

@@ -18,6 +18,7 @@ SECRET = {"DB_PASSWORD": "secret"}
 SETTINGS: list[tuple[str, Any, str, Any]] = [
     ("LISTEN", "127.0.0.1:8080", "unix:/run/rinha/api1.sock", "unix:/run/rinha/api1.sock"),
     ("WORKERS", 4, "2", 2),
+    ("METRICS_LISTEN", "", "127.0.0.1:9100", "127.0.0.1:9100"),
     ("DB_SOCKET", "", "/run/mysqld/mysqld.sock", "/run/mysqld/mysqld.sock"),
     ("DB_HOST", "127.0.0.1", "db", "db"),
     ("DB_PORT", 3306, "3307", 3307),
@@ -49,6 +50,9 @@ INVALID = [
     ("WORKERS", "0"),
     ("WORKERS", "-1"),
     ("WORKERS", "65"),
+    ("METRICS_LISTEN", "9100"),
+    ("METRICS_LISTEN", "unix:metrics.sock"),
+    ("METRICS_LISTEN", "127.0.0.1:8080"),  # the default of LISTEN
     ("DB_PORT", "mysql"),
     ("DB_PORT", "0"),
     ("DB_PORT", "65536"),

@@ -11,6 +11,7 @@ from ops import ROOT
 # What each module of service/ may import of its own package, from the bottom up.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "metrics": set(),
     "config": set(),
     "logs": set(),
     "probe": set(),
@@ -18,24 +19,27 @@ MAY_IMPORT: dict[str, set[str]] = {
     "statements": set(),
     "document": {"errors"},
     "person": {"errors"},
-    "database": {"config", "errors"},
+    "database": {"config", "errors", "metrics"},
     "search_key": {"database"},
     "search": {"search_key"},
     "gate": {"search_key"},
     "timed_reader": {"database", "errors"},
     "sampler": {"database", "errors", "search", "search_key"},
-    "sync_guard": {"database", "gate", "search", "search_key", "statements", "timed_reader"},
+    "sync_guard": {"database", "gate", "metrics", "search", "search_key", "statements", "timed_reader"},
     "finder": {
-        "database", "errors", "person", "sampler", "search", "search_key", "statements", "sync_guard", "timed_reader",
+        "database", "errors", "metrics", "person", "sampler", "search", "search_key", "statements", "sync_guard",
+        "timed_reader",
     },
     "preconditions": {"database", "errors", "search"},
     "store": {
-        "config", "database", "errors", "finder", "person", "preconditions", "search", "statements", "timed_reader",
+        "config", "database", "errors", "finder", "metrics", "person", "preconditions", "search", "statements",
+        "timed_reader",
     },
     "resources": {"document", "errors", "person", "store"},
-    "app": {"document", "errors", "logs", "person", "resources", "store"},
+    "app": {"document", "errors", "logs", "metrics", "person", "resources", "store"},
     "server": {"backoff"},
-    "__main__": {"app", "config", "logs", "probe", "server", "store"},
+    "exposition": {"metrics"},
+    "__main__": {"app", "config", "exposition", "logs", "metrics", "probe", "server", "store"},
 }  # fmt: skip
 
 # The modules of service/ that may import a library.
@@ -45,6 +49,7 @@ OWNERS: dict[str, set[str]] = {
     "bjoern": {"server"},
     "falcon": {"app", "resources"},
     "ujson": {"document"},
+    "prometheus_client": {"exposition"},
 }
 
 # The packages, from the bottom up: each may import from itself and from the packages before it in this list.
