@@ -107,6 +107,21 @@ def test_the_requests_that_prometheus_counts_are_those_of_the_clients(
     }
 
 
+def test_answers_that_reach_no_instance_are_counted_from_nginxs_log(
+    metered_stack: RunningStack, prometheus: Prometheus
+) -> None:
+    """The status 414 comes from nginx alone."""
+
+    def answers() -> float:
+        series = prometheus.query('nginx_answers_total{status="414"}')
+        return float(series[0]["value"][1]) if series else 0
+
+    for _ in range(10):
+        assert metered_stack.wire.request("GET", f"/{'x' * 10_000}").status == 414
+
+    wait_until(lambda: answers() == 10, describe=answers)
+
+
 @contextmanager
 def stopped(*pids: int) -> Iterator[None]:
     """Stop processes until the end of the context."""

@@ -31,7 +31,7 @@ EXPORTER_FLAGS = [
 @cache
 def program(name: str) -> list[str]:
     """Return the command line of a program of Debian's packages, which are unpacked on first use."""
-    packages = ["prometheus", "prometheus-mysqld-exporter", "prometheus-nginx-exporter"]
+    packages = ["prometheus", "prometheus-mysqld-exporter", "prometheus-nginx-exporter", "mtail"]
     return install(packages, lambda line: None).command(f"usr/bin/{name}")
 
 
@@ -48,7 +48,7 @@ class Prometheus:
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
-        ports = {9998: self._metrics_port, 9113: free_port(), 9104: free_port()}
+        ports = {9998: self._metrics_port, 9113: free_port(), 9104: free_port(), 3903: free_port()}
         self._write_configuration(ports)
         account = self._directory / "exporter.cnf"
         subprocess.run(
@@ -63,11 +63,21 @@ class Prometheus:
             "prometheus-mysqld-exporter", [f"--config.my-cnf={account}", f"{listen}{ports[9104]}", *EXPORTER_FLAGS]
         )
         self._start(
+            "mtail",
+            [
+                f"--progs={OBSERVABILITY}/nginx.mtail",
+                f"--logs={self._stack.directory.log}/nginx-access.log",
+                f"--log_dir={self._directory}",
+                "--address=127.0.0.1",
+                f"--port={ports[3903]}",
+            ],
+        )
+        self._start(
             "prometheus",
             [f"--config.file={self._directory}/prometheus.yml", f"--storage.tsdb.path={self._directory}/data",
              f"{listen}{self._port}"],
         )  # fmt: skip
-        wait_until(lambda: len(self.query("up == 1")) == 4, describe=lambda: self.query("up"), errors=(OSError,))
+        wait_until(lambda: len(self.query("up == 1")) == 5, describe=lambda: self.query("up"), errors=(OSError,))
         return self
 
     def __exit__(
