@@ -12,16 +12,18 @@ from ops.commands import (
     down,
     explain,
     get,
+    logs,
     search,
     seed,
     sql,
     status,
     test,
+    top,
     up,
 )
 from ops.errors import OperatorError
 
-COMMANDS = (up, down, deploy, status, sql, seed, explain, doctor, test, bench, create, get, search, count)
+COMMANDS = (up, down, deploy, status, top, logs, sql, seed, explain, doctor, test, bench, create, get, search, count)
 
 
 def main() -> int:

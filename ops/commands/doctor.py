@@ -36,6 +36,7 @@ MYSQL_TIMEOUT = 30.0  # seconds for which a MySQL that restarts is waited for
 PLACES = 100  # of the whole table, at which a person is looked up too
 MAX_LOST = 20  # with more the index is rebuilt as a whole: it was made with other settings
 GRANTS = 3  # in db/account.sql: SELECT and INSERT on pessoas, SELECT on contagem
+REQUIREMENTS = ("requirements.txt", "requirements-ops.txt", "requirements-page.txt")  # that the script `rinha` installs
 # The settings on which durability, search and memory depend.
 SETTINGS = (
     "ngram_token_size", "innodb_ft_enable_stopword", "innodb_ft_cache_size", "innodb_ft_result_cache_limit",
@@ -142,8 +143,10 @@ def _check_disk(directory: DataDirectory) -> Finding:
 def _check_versions(cursor: Cursor) -> Finding:
     (version,) = _query(cursor, "SELECT VERSION()")[0]
     numbers = tuple(map(int, re.findall(r"\d+", version)[:2]))
-    installed = (ROOT / ".venv/requirements.txt").read_bytes() if (ROOT / ".venv").exists() else None
-    is_current = installed in (None, (ROOT / "requirements.txt").read_bytes())
+    installed = [ROOT / ".venv" / name for name in REQUIREMENTS]
+    is_current = not (ROOT / ".venv").exists() or all(
+        path.exists() and path.read_bytes() == (ROOT / path.name).read_bytes() for path in installed
+    )
     detail = f"MySQL {version}; Python packages {'as in' if is_current else 'older than'} requirements.txt"
     oldest = ".".join(map(str, OLDEST_VERSION))
     remedy = f"MySQL must be {oldest} or later; ./rinha deploy installs the packages of requirements.txt"

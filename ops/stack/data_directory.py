@@ -21,10 +21,14 @@ MAX_SOCKET_DIRECTORY = 90  # bytes; the kernel accepts socket paths of 107
 
 
 class RunningComponent(NamedTuple):
-    """The process that leads a component's process group, and when it started (processes.started_at)."""
+    """The process that leads a component's process group.
+
+    `started_at` is when the process started (processes.started_at). `restarts` counts the component's restarts.
+    """
 
     pid: int
     started_at: int
+    restarts: int = 0
 
 
 class State(NamedTuple):

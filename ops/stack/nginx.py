@@ -71,7 +71,7 @@ def included_files(
         "listen.conf": "".join(f"listen {address} backlog=4096 sndbuf=32k;\n" for address in addresses),
         "limits.conf": f"worker_rlimit_nofile {capacity.open_files};\n"
         f"events {{ worker_connections {capacity.nginx_connections}; multi_accept on; }}\n",
-        "logs.conf": f"error_log {files.error_log} warn;\naccess_log {files.access_log} json buffer=64k flush=1s;\n",
+        "logs.conf": f"error_log {files.error_log} warn;\naccess_log {files.access_log} json buffer=64k flush=250ms;\n",
         "page.conf": f"alias {files.page}/;\n",
     }
 

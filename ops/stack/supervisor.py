@@ -232,7 +232,9 @@ class StackSupervisor:
 
     def _write_state(self) -> None:
         components = {
-            component.name: RunningComponent(component.process.pid, started_at(component.process.pid))
+            component.name: RunningComponent(
+                component.process.pid, started_at(component.process.pid), component.restarts
+            )
             for component in self._components
             if component.process
         }

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 _PR_SET_PDEATHSIG = 1
 _TICKS = os.sysconf("SC_CLK_TCK")  # a second
+_PAGE = os.sysconf("SC_PAGE_SIZE")  # bytes
 
 
 class Usage(NamedTuple):
@@ -40,6 +41,39 @@ def members(group: int) -> list[int]:
         if entry.name.isdigit() and (fields := _stat(int(entry.name))) and int(fields[2]) == group and fields[0] != "Z":
             found.append(int(entry.name))
     return found
+
+
+def family(leader: int) -> list[int]:
+    """Return a process and its descendants, the process first.
+
+    This reads a few files, where `members` reads those of every process. A kernel without these files has `members`.
+    """
+    found = [leader]
+    try:
+        for pid in found:
+            found += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    except FileNotFoundError:
+        return sorted(members(leader), key=lambda pid: pid != leader)
+    return found
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process so far, in seconds; 0.0 if the process has ended."""
+    fields = _stat(pid)
+    return (int(fields[11]) + int(fields[12])) / _TICKS if fields else 0.0
+
+
+def memory_of(pid: int, shared: bool) -> int:
+    """Return a process's memory in bytes; 0 if the process has ended.
+
+    With `shared`, pages that it shares with other processes count in part. That takes milliseconds for a large process.
+    """
+    if shared:
+        return _proportional_memory(pid)
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+    except OSError:
+        return 0
 
 
 def usage(group: int) -> Usage:

@@ -1,0 +1,40 @@
+"""What the terminal can show: colours, unless NO_COLOR is set, and its width."""
+
+import os
+import sys
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Paint = Callable[[str, str], str]  # returns a text in a style, such as "bold red"
+
+
+@cache
+def console() -> "Console":
+    """Return rich's console on standard output. It writes text as it is: rich guesses nothing from it."""
+    # Imported here: most commands print no colour, and rich takes as long to import as they take to run.
+    from rich.console import Console  # noqa: PLC0415
+
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def painter() -> Paint:
+    """Return a function that gives a text a style, or returns it as it is where there are no colours."""
+    from rich.color import ColorSystem  # noqa: PLC0415
+    from rich.style import Style  # noqa: PLC0415
+
+    if not console().color_system or console().no_color:
+        return lambda text, style: text
+
+    def paint(text: str, style: str) -> str:
+        return Style.parse(style).render(text, color_system=ColorSystem.STANDARD) if style else text
+
+    return paint
+
+
+def is_screen() -> bool:
+    """Return whether standard output is a terminal on which a screen can be drawn again and again."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("", "dumb")
