@@ -11,6 +11,7 @@ from ops.errors import OperatorError
 from service.person import OFFICIAL
 
 TIMEOUT = 30.0  # seconds
+GAP = "  "  # between two fields of a person
 
 
 def request(url: str, path: str, document: dict[str, Any] | None = None) -> Any:
@@ -51,11 +52,15 @@ def person_path(identifier: str) -> str:
     return f"{OFFICIAL.people}/" + urllib.parse.quote(identifier, safe="")
 
 
+def fields(person: dict[str, Any]) -> list[str]:
+    """Return the fields of a person of the official dialect as texts."""
+    names = ("id", OFFICIAL.nickname, OFFICIAL.name, OFFICIAL.birth_date)
+    return [*(person[name] for name in names), ", ".join(person[OFFICIAL.skills] or []) or "-"]
+
+
 def line(person: dict[str, Any]) -> str:
     """Return a person of the official dialect as one line of text."""
-    skills = ", ".join(person[OFFICIAL.skills] or []) or "-"
-    fields = ("id", OFFICIAL.nickname, OFFICIAL.name, OFFICIAL.birth_date)
-    return "  ".join([*(person[field] for field in fields), skills])
+    return GAP.join(fields(person))
 
 
 def print_person(person: dict[str, Any], as_json: bool) -> None:

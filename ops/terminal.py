@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -23,11 +23,10 @@ def console() -> "Console":
 
 def painter() -> Paint:
     """Return a function that gives a text a style, or returns it as it is where there are no colours."""
+    if not is_screen() or os.environ.get("NO_COLOR"):
+        return lambda text, style: text
     from rich.color import ColorSystem  # noqa: PLC0415
     from rich.style import Style  # noqa: PLC0415
-
-    if not console().color_system or console().no_color:
-        return lambda text, style: text
 
     def paint(text: str, style: str) -> str:
         return Style.parse(style).render(text, color_system=ColorSystem.STANDARD) if style else text
@@ -38,3 +37,14 @@ def painter() -> Paint:
 def is_screen() -> bool:
     """Return whether standard output is a terminal on which a screen can be drawn again and again."""
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("", "dumb")
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return rows of texts that a terminal shows in columns. The last column keeps its lengths."""
+    from rich.cells import cell_len  # noqa: PLC0415 - some characters take two columns, and others none
+
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    return [
+        [*(text + " " * (width - cell_len(text)) for text, width in zip(row, widths[:-1], strict=False)), row[-1]]
+        for row in rows
+    ]

@@ -11,5 +11,5 @@ add_arguments = options.add_service
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the number."""
-    print(client.request(arguments.url, OFFICIAL.people_count))
+    print(client.request(options.service_url(arguments), OFFICIAL.people_count))
     return 0

@@ -24,5 +24,5 @@ def run(arguments: argparse.Namespace) -> int:
         OFFICIAL.birth_date: arguments.birth_date,
         OFFICIAL.skills: arguments.skills or None,
     }
-    client.print_person(client.request(arguments.url, OFFICIAL.people, document), arguments.json)
+    client.print_person(client.request(options.service_url(arguments), OFFICIAL.people, document), arguments.json)
     return 0

@@ -14,5 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the person."""
-    client.print_person(client.request(arguments.url, client.person_path(arguments.id)), arguments.json)
+    client.print_person(
+        client.request(options.service_url(arguments), client.person_path(arguments.id)), arguments.json
+    )
     return 0

@@ -21,9 +21,17 @@ def data_directory(arguments: argparse.Namespace) -> DataDirectory:
 
 def add_service(parser: argparse.ArgumentParser) -> None:
     """Add the options of a command that is an HTTP client of the service."""
-    url = f"http://localhost:{PORT}"
-    parser.add_argument("--url", default=url, help="the address of the service (default: %(default)s)")
+    address = parser.add_mutually_exclusive_group()
+    address.add_argument(
+        "--port", type=port, default=PORT, help="the port of the service on this machine (default: %(default)s)"
+    )
+    address.add_argument("--url", help="the address of the service (default: http://localhost:PORT)")
     parser.add_argument("--json", action="store_true", help="print the JSON of the service")
+
+
+def service_url(arguments: argparse.Namespace) -> str:
+    """Return the address of the service that the options name."""
+    return arguments.url or f"http://localhost:{arguments.port}"
 
 
 def port(text: str) -> int:

@@ -3,8 +3,11 @@
 import argparse
 import json
 
-from ops import client
+from ops import client, terminal
+from ops.client import GAP
 from ops.commands import options
+from ops.highlight import split_at
+from ops.terminal import Paint, aligned
 from service.search import LIMIT
 
 
@@ -16,11 +19,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the people found."""
-    people = client.request(arguments.url, client.search_path(arguments.term))
+    people = client.request(options.service_url(arguments), client.search_path(arguments.term))
     if arguments.json:
         print(json.dumps(people, ensure_ascii=False))
         return 0
-    for person in people:
-        print(client.line(person))
+    paint = terminal.painter()
+    for row in aligned([client.fields(person) for person in people]):
+        print(GAP.join(_highlighted(text, arguments.term, paint) for text in row))
     print(f"{len(people)} found" + (", and there may be more" if len(people) == LIMIT else ""))
     return 0
+
+
+def _highlighted(text: str, term: str, paint: Paint) -> str:
+    return "".join(paint(piece, "bold yellow" if is_match else "") for piece, is_match in split_at(text, term))

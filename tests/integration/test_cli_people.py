@@ -6,11 +6,13 @@ import socket
 import subprocess
 
 import pytest
+from rich.cells import cell_len
 
 from tests.support.commands import check_refused
 from tests.support.people import create_person, new_nickname
 from tests.support.polling import TIMEOUT
 from tests.support.stack import RunningStack, free_port, ops_command, ops_environment, rinha
+from tests.support.terminal import TerminalCommand
 
 
 @pytest.fixture
@@ -30,6 +32,46 @@ def test_a_person_is_created_shown_found_and_counted(url: str) -> None:
     assert rinha("search", nick[2:].upper(), "--url", url).stdout == created.stdout + "1 found\n"
     assert rinha("search", new_nickname(), "--url", url).stdout == "0 found\n"
     assert int(rinha("count", "--url", url + "/").stdout) == before + 1
+
+
+def test_the_port_alone_names_a_service_of_this_machine(stack: RunningStack) -> None:
+    nick, port = new_nickname(), ("--port", str(stack.port))
+    created = rinha("create", nick, "Ana", "2000-02-29", *port)
+    assert created.returncode == 0, created.stderr
+
+    assert rinha("get", created.stdout.split()[0], *port).stdout == created.stdout
+    assert rinha("search", nick, *port).stdout == created.stdout + "1 found\n"
+    assert int(rinha("count", *port).stdout) >= 1
+    both = rinha("count", *port, "--url", f"http://localhost:{stack.port}")
+    assert both.returncode == 2
+    assert "not allowed with" in both.stderr
+
+
+def test_the_people_found_stand_in_columns(stack: RunningStack, url: str) -> None:
+    mark = new_nickname()
+    for name in (f"{mark} Zé", f"Um nome longo {mark}", f"日本 {mark}"):
+        assert create_person(stack.wire, nome=name).status == 201
+
+    *people, last = rinha("search", mark, "--url", url).stdout.splitlines()
+
+    assert last == "3 found"
+    assert len({cell_len(line.partition("2000-01-01")[0]) for line in people}) == 1, people
+
+
+@pytest.mark.parametrize(("variables", "is_marked"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_the_match_stands_out_on_a_terminal(
+    stack: RunningStack, url: str, variables: dict[str, str], is_marked: bool
+) -> None:
+    nick = new_nickname()
+    create_person(stack.wire, apelido=nick)
+
+    search = TerminalCommand("search", nick.upper(), "--url", url, environment=variables)
+    try:
+        assert search.wait() == 0
+        assert (f"m{nick}\x1b[0m" in search.output()) is is_marked
+        assert (f"  {nick}  Ana  " in search.output()) is not is_marked
+    finally:
+        search.close()
 
 
 def test_a_person_is_created_shown_found_and_counted_as_json(url: str) -> None:
