@@ -14,10 +14,17 @@ from service.probe import is_serving
 
 
 def main() -> int:
-    """Serve, or probe a serving instance; return the exit status, which is 2 for invalid settings."""
+    """Serve, probe an instance, or check the settings; return the exit status, which is 2 for invalid settings."""
     parser = argparse.ArgumentParser(prog="python -m service", description="Serves people over HTTP.")
     parser.add_argument("--healthcheck", action="store_true", help="exit 0 if the instance on LISTEN is ready, else 1")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="print the settings without secrets, and what is wrong with them; exit 2 then",
+    )
     arguments = parser.parse_args()
+    if arguments.check:
+        return _check()
     try:
         config = Config.from_env(os.environ)
     except ConfigError as error:
@@ -26,6 +33,14 @@ def main() -> int:
     if arguments.healthcheck:
         return 0 if is_serving(config.address(1)) else 1
     return _serve(config)
+
+
+def _check() -> int:
+    lines, problems = Config.check(os.environ)
+    print("\n".join(lines))
+    for problem in problems:
+        print(f"service: {problem}", file=sys.stderr)
+    return 2 if problems else 0
 
 
 def _serve(config: Config) -> int:

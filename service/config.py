@@ -1,9 +1,11 @@
 """The settings of the service, read once from the environment."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+MAX_SOCKET_PATH = 107  # bytes that the kernel accepts
 
 
 class ConfigError(ValueError):
@@ -34,13 +36,66 @@ class Config:
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
         """Return the settings in `env`; raise ConfigError if one is missing or invalid."""
-        given = {one.name: value for one in fields(cls) if (value := _value(env, one.name.upper())) is not None}
-        if "db_password" not in given:
-            raise ConfigError("DB_PASSWORD or DB_PASSWORD_FILE must be set")
-        config = cls(**{name: _PARSERS.get(name, _parse_text)(name.upper(), value) for name, value in given.items()})
-        if config.metrics_listen in [config.address(worker) for worker in range(1, config.workers + 1)]:
-            raise ConfigError(f"METRICS_LISTEN is an address of LISTEN: {config.metrics_listen}")
+        values, problems = _read(env)
+        if problems:
+            raise ConfigError(next(iter(problems.values())))
+        config = cls(**values)
+        if problem := config._conflict():
+            raise ConfigError(problem)
         return config
+
+    @classmethod
+    def check(cls, env: Mapping[str, str]) -> tuple[list[str], list[str]]:
+        """Return a line for each setting in `env`, without secrets, and what is wrong with the settings."""
+        values, problems = _read(env)
+        lines = []
+        for one in fields(cls):
+            name = one.name.upper()
+            if one.name in problems:
+                shown, source = "?", "invalid"
+            elif one.name in values:
+                shown = str(values[one.name]) if one.repr else "(hidden)"
+                source = f"{name}_FILE" if f"{name}_FILE" in env else name
+            else:
+                shown, source = str(one.default), "default"
+            if values.get("db_socket") and one.name in ("db_host", "db_port"):
+                source += ", without effect: DB_SOCKET is set"
+            lines.append(f"{name + '=' + shown:<40} # {source}")
+        conflict = "" if problems else cls(**values)._conflict()
+        return lines, [*problems.values(), *filter(None, [conflict]), *_problems_of_address(str(values.get("listen", "")))]
+
+    def _conflict(self) -> str:
+        """Return which settings exclude each other, "" if none do."""
+        if self.metrics_listen in [self.address(worker) for worker in range(1, self.workers + 1)]:
+            return f"METRICS_LISTEN is an address of LISTEN: {self.metrics_listen}"
+        return ""
+
+
+def _problems_of_address(listen: str) -> Iterator[str]:
+    """Yield why an instance could not listen on a unix socket."""
+    path = Path(listen.removeprefix("unix:"))
+    if listen.startswith("unix:"):
+        if not path.parent.is_dir():
+            yield f"LISTEN: {path.parent} is not a directory"
+        if len(str(path).replace("%", "64").encode()) > MAX_SOCKET_PATH:
+            yield f"LISTEN: {path} is longer than {MAX_SOCKET_PATH} bytes"
+
+
+def _read(env: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the valid values of the settings in `env`, and what is wrong with the other settings."""
+    values: dict[str, Any] = {}
+    problems: dict[str, str] = {}
+    for one in fields(Config):
+        name = one.name.upper()
+        try:
+            value = _value(env, name)
+            if value is not None:
+                values[one.name] = _PARSERS.get(one.name, _parse_text)(name, value)
+            elif one.default is MISSING:
+                raise ConfigError(f"{name} or {name}_FILE must be set")
+        except ConfigError as error:
+            problems[one.name] = str(error)
+    return values, problems
 
 
 def _value(env: Mapping[str, str], name: str) -> str | None:

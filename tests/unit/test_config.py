@@ -1,6 +1,7 @@
 """Every setting is read once, from NAME or NAME_FILE, and an invalid one is refused before anything starts."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import fields
@@ -68,6 +69,19 @@ INVALID = [
     ("LOG_LEVEL", "LOUD"),
     ("LOG_LEVEL", "info"),
 ]
+
+
+def run_service(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run `python -m service` with these settings alone."""
+    names = {name for field in fields(Config) for name in (field.name.upper(), f"{field.name.upper()}_FILE")}
+    inherited = {name: value for name, value in os.environ.items() if name not in names}
+    return subprocess.run(
+        [sys.executable, "-m", "service", *arguments],
+        env={**inherited, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 def test_the_table_above_has_every_setting() -> None:
@@ -188,19 +202,48 @@ def test_the_service_does_not_start_with_an_invalid_setting(
     arguments: list[str], environment: dict[str, str], name: str
 ) -> None:
     """It exits with status 2 and one plain line, no traceback."""
-    names = {name for field in fields(Config) for name in (field.name.upper(), f"{field.name.upper()}_FILE")}
-    inherited = {name: value for name, value in os.environ.items() if name not in names}
-
-    completed = subprocess.run(
-        [sys.executable, "-m", "service", *arguments],
-        env={**inherited, "PYTHONPATH": str(ROOT), **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    completed = run_service(*arguments, **environment)
 
     assert completed.returncode == 2
     assert completed.stdout == ""
     (line,) = completed.stderr.splitlines()
     assert line.startswith("service: ")
     assert name in line
+
+
+def test_the_check_prints_every_setting_with_its_source_and_no_secret(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("secret")
+
+    completed = run_service("--check", DB_PASSWORD_FILE=str(file), DB_SOCKET="/run/mysqld.sock", WORKERS="2")
+
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert "secret" not in completed.stdout
+    settings = dict(re.split(r" +# ", line) for line in completed.stdout.splitlines())
+    values = dict(setting.split("=", 1) for setting in settings)
+    assert list(values) == [name for name, *_ in SETTINGS]
+    defaults = {name: str(default) for name, default, *_ in SETTINGS}
+    assert values == {**defaults, "DB_PASSWORD": "(hidden)", "DB_SOCKET": "/run/mysqld.sock", "WORKERS": "2"}
+    assert settings["WORKERS=2"] == "WORKERS"
+    assert settings["DB_PASSWORD=(hidden)"] == "DB_PASSWORD_FILE"
+    assert settings["DB_PORT=3306"] == "default, without effect: DB_SOCKET is set"
+    assert settings["DB_NAME=rinha"] == "default"
+
+
+def test_the_check_names_everything_that_is_wrong(tmp_path: Path) -> None:
+    completed = run_service("--check", WORKERS="many", DB_PORT="0", LISTEN=f"unix:{tmp_path}/no/{'a' * 107}")
+
+    assert completed.returncode == 2
+    assert len(completed.stdout.splitlines()) == len(SETTINGS)
+    names = [re.match(r"service: (\w+)", line) for line in completed.stderr.splitlines()]
+    assert [name and name[1] for name in names] == ["WORKERS", "DB_PORT", "DB_PASSWORD", "LISTEN", "LISTEN"]
+
+
+@pytest.mark.parametrize(("name", "text"), INVALID)
+def test_the_check_finds_what_the_service_refuses(name: str, text: str) -> None:
+    lines, problems = Config.check({**SECRET, name: text})
+
+    with pytest.raises(ConfigError) as refused:
+        Config.from_env({**SECRET, name: text})
+    assert problems == [str(refused.value)]
+    assert [line.split()[0] for line in lines if "invalid" in line] == [f"{name}=?"]
