@@ -17,7 +17,7 @@ from bench.report import Facts, html, json_line, text
 from bench.stack import Stack, StartStack
 from bench.statistics import Run, Samples, parse, summarise
 from ops import ROOT, environment
-from ops.console import Progress, show_progress
+from ops.console import Progress, Share, show_progress
 from ops.errors import OperatorError
 from ops.periodic import repeated
 
@@ -53,8 +53,8 @@ def play(plan: LoadPlan, progress: Progress = show_progress) -> bool:
     with plan.start_stack(directory, progress) as stack:
         samples: list[dict[str, Any]] = []
         with _sampling(stack, samples):
-            progress(f"playing the load for {plan.duration} s")
-            log = _run_gatling(plan, class_path, directory)
+            with _showing_time(plan.duration, progress):
+                log = _run_gatling(plan, class_path, directory)
             time.sleep(1)
         run = parse(log.read_text(encoding="utf-8").splitlines())
         requests = summarise(run.requests)
@@ -113,6 +113,19 @@ def _sampling(stack: Stack, samples: list[dict[str, Any]]) -> Iterator[None]:
         if stack.limits:
             throttled = {name: used.throttled for name, used in stack.consumption().items()}
             print("periods of 100 ms in which a component ran out of CPU:", throttled)
+
+
+@contextmanager
+def _showing_time(duration: int, progress: Progress) -> Iterator[None]:
+    """Show how much of the load's duration has passed. Gatling takes a little longer to start and to end."""
+    started = time.monotonic()
+
+    def show() -> None:
+        progress(Share(f"playing the load for {duration} s", min(time.monotonic() - started, duration - 1), duration))
+
+    show()
+    with repeated(show, 1.0):
+        yield
 
 
 def _run_gatling(plan: LoadPlan, class_path: str, directory: Path) -> Path:

@@ -5,6 +5,7 @@ import sys
 
 from ops.commands import (
     bench,
+    completion,
     count,
     create,
     deploy,
@@ -23,7 +24,25 @@ from ops.commands import (
 )
 from ops.errors import OperatorError
 
-COMMANDS = (up, down, deploy, status, top, logs, sql, seed, explain, doctor, test, bench, create, get, search, count)
+COMMANDS = (
+    up,
+    down,
+    deploy,
+    status,
+    top,
+    logs,
+    sql,
+    seed,
+    explain,
+    doctor,
+    test,
+    bench,
+    create,
+    get,
+    search,
+    count,
+    completion,
+)
 
 
 def main() -> int:
@@ -52,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
             module.__name__.rpartition(".")[2], help=about[0].lower() + about[1:].rstrip("."), description=about
         )
         module.add_arguments(command)
-        command.set_defaults(run=module.run)
+        command.set_defaults(run=module.run, parser=top)
     return top
 
 

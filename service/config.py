@@ -39,10 +39,7 @@ class Config:
         values, problems = _read(env)
         if problems:
             raise ConfigError(next(iter(problems.values())))
-        config = cls(**values)
-        if problem := config._conflict():
-            raise ConfigError(problem)
-        return config
+        return cls(**values)
 
     @classmethod
     def check(cls, env: Mapping[str, str]) -> tuple[list[str], list[str]]:
@@ -61,14 +58,7 @@ class Config:
             if values.get("db_socket") and one.name in ("db_host", "db_port"):
                 source += ", without effect: DB_SOCKET is set"
             lines.append(f"{name + '=' + shown:<40} # {source}")
-        conflict = "" if problems else cls(**values)._conflict()
-        return lines, [*problems.values(), *filter(None, [conflict]), *_problems_of_address(str(values.get("listen", "")))]
-
-    def _conflict(self) -> str:
-        """Return which settings exclude each other, "" if none do."""
-        if self.metrics_listen in [self.address(worker) for worker in range(1, self.workers + 1)]:
-            return f"METRICS_LISTEN is an address of LISTEN: {self.metrics_listen}"
-        return ""
+        return lines, [*problems.values(), *_problems_of_address(str(values.get("listen", "")))]
 
 
 def _problems_of_address(listen: str) -> Iterator[str]:
@@ -95,6 +85,10 @@ def _read(env: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
                 raise ConfigError(f"{name} or {name}_FILE must be set")
         except ConfigError as error:
             problems[one.name] = str(error)
+    if not problems:
+        config = Config(**values)
+        if config.metrics_listen in [config.address(worker) for worker in range(1, config.workers + 1)]:
+            problems["metrics_listen"] = f"METRICS_LISTEN is an address of LISTEN: {config.metrics_listen}"
     return values, problems
 
 

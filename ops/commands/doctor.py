@@ -18,7 +18,7 @@ from pymysql.cursors import Cursor
 
 from ops import ROOT
 from ops.commands import options
-from ops.console import Progress, ignore_progress, show_progress
+from ops.console import Progress, Share, ignore_progress, show_progress
 from ops.errors import OperatorError
 from ops.stack.availability import STATEMENT_TIMEOUT, wait_for_mysql
 from ops.stack.capacity import OPERATOR_CONNECTIONS
@@ -299,8 +299,8 @@ def _find_lost(cursor: Cursor, all_people: bool, progress: Progress) -> tuple[in
             checked += 1
             if len(lost) > MAX_LOST:
                 return checked, lost
-            if not checked % 2000:
-                progress(f"looking people up in the full-text index: {checked:,} of {total:,}")
+            if not checked % 500:
+                progress(Share(f"looking people up in the full-text index: {checked:,} of {total:,}", checked, total))
     progress("")
     return checked, lost
 

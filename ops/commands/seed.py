@@ -13,7 +13,7 @@ from pymysql.constants import ER
 from pymysql.cursors import Cursor
 
 from ops.commands import options
-from ops.console import show_progress
+from ops.console import Share, show_progress
 from ops.errors import OperatorError
 from ops.sample_people import BLOCK, SamplePerson, block
 from ops.stack.availability import STATEMENT_TIMEOUT, is_away, wait_for_mysql
@@ -25,7 +25,6 @@ from service.store import INSERT, insert_values
 # One connection commits while the other sends rows. A third one waits for the lock of the full-text index.
 CONNECTIONS = 2
 MAX_TRIES = 5  # of a block, while MySQL restarts
-BAR_WIDTH = 30  # characters
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     directory = options.data_directory(arguments)
     directory.running()
     try:
-        load(directory, arguments.count, _ProgressBar(arguments.count).show)
+        load(directory, arguments.count, _progress(arguments.count))
     except pymysql.MySQLError as error:
         raise OperatorError(f"MySQL: {error}; run the same command again to continue") from None
     finally:
@@ -50,24 +49,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-class _ProgressBar:
-    """Shows how many of `total` people are stored: at the end, and before at intervals."""
+def _progress(total: int) -> Callable[[int, int], None]:
+    """Return a function that shows how many of `total` people are stored, and how many were loaded now."""
+    started = time.monotonic()
 
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._interval = 0.2 if sys.stdout.isatty() else 10.0  # seconds
-        self._started = time.monotonic()
-        self._shown_at = 0.0
+    def show(stored: int, loaded: int) -> None:
+        rate = loaded / (time.monotonic() - started)
+        show_progress(Share(f"{stored:,} of {total:,} people, {rate:,.0f} a second", stored, total))
 
-    def show(self, stored: int, loaded: int) -> None:
-        """Show the number of people who are stored, and the rate at which `loaded` of them were loaded now."""
-        now = time.monotonic()
-        if stored < self._total and now - self._shown_at < self._interval:
-            return
-        self._shown_at = now
-        bar = "#" * int(BAR_WIDTH * stored / self._total)
-        rate = loaded / (now - self._started)
-        show_progress(f"[{bar:<{BAR_WIDTH}}] {stored:,} of {self._total:,} people, {rate:,.0f} a second")
+    return show
 
 
 def load(directory: DataDirectory, count: int, progress: Callable[[int, int], None]) -> None:

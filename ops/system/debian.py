@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ops import environment
-from ops.console import Progress
+from ops.console import Progress, Share
 from ops.errors import OperatorError
 from ops.periodic import repeated
 
@@ -182,7 +182,8 @@ def _showing_download(directory: Path, sizes: Sequence[int], progress: Progress)
         for path in directory.rglob("*.deb"):
             with suppress(FileNotFoundError):  # apt moves a complete archive from partial/ to `directory`
                 downloaded += path.stat().st_size
-        progress(f"downloading {len(sizes)} packages: {downloaded / 1e6:.0f} of {sum(sizes) / 1e6:.0f} MB")
+        text = f"downloading {len(sizes)} packages: {downloaded / 1e6:.0f} of {sum(sizes) / 1e6:.0f} MB"
+        progress(Share(text, downloaded, sum(sizes)))
 
     with repeated(show, PROGRESS_INTERVAL):
         yield
