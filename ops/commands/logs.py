@@ -12,10 +12,10 @@ from pathlib import Path
 from ops import terminal
 from ops.commands import options
 from ops.errors import OperatorError
+from ops.stack.nginx import ACCESS_LOG
 from ops.watch.follow import Follower
 from ops.watch.joined_log import Entry, Joiner, Message, join, parse_message, parse_messages, parse_request
 from ops.watch.log_text import LogFilter, LogText
-from ops.watch.stack import ACCESS_LOG
 
 INTERVAL = 0.2  # seconds between two looks at the files
 

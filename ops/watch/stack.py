@@ -5,12 +5,11 @@ from typing import Any, NamedTuple
 
 from ops.errors import OperatorError
 from ops.stack.data_directory import DataDirectory, State
+from ops.stack.nginx import ACCESS_LOG
 from ops.watch.components import ComponentNumbers, ComponentsWatch
 from ops.watch.database import DatabaseNumbers, DatabaseWatch
 from ops.watch.follow import Follower
 from ops.watch.requests import KindNumbers, RequestStatistics
-
-ACCESS_LOG = "nginx-access.log"
 
 
 class Snapshot(NamedTuple):

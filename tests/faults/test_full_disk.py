@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.board import DISK_FULL, SIGNS, RecordedBoard
 from tests.support.fault_table import Tally
 from tests.support.faults import slow_rounds
 from tests.support.history import NO_VIOLATIONS, Action, check_history
@@ -51,11 +52,16 @@ def test_a_full_disk_refuses_creations_and_loses_no_person(
     ballast = small_disk / "ballast"
     with observed_stack(small_disk / "data") as site:
         began = time.time()
-        with Load(site.stack.port, rng.getrandbits(32), skills=MANY_SKILLS) as load:
+        with (
+            RecordedBoard(site.stack) as board,
+            Load(site.stack.port, rng.getrandbits(32), skills=MANY_SKILLS) as load,
+        ):
             time.sleep(rng.uniform(0.5, 1.5))
             fill(ballast, rng.randrange(1, 20) * MEGABYTE)
             filled = time.monotonic()
             time.sleep(3.0)
+            for sign in SIGNS[DISK_FULL]:
+                board.wait_for(sign)
             freed = time.monotonic()
             ballast.unlink()
             wait_until(lambda: load.has_stored_since(freed))

@@ -17,6 +17,7 @@ from ops.stack.budget import CPU_SHARES, MEMORY_SHARES
 from service import __version__
 from service.app import create_app
 from service.config import Config
+from tests.support.board import SIGNS
 from tests.support.documents import DOCUMENTS, Block, Change, blocks_of, changes_of, match_output, steps_of
 from tests.support.faults import FAULTS
 
@@ -146,6 +147,23 @@ def test_operations_md_lists_every_option_of_each_command_with_its_default_and_n
     ]
 
     assert sorted(named) == sorted(option_rows())
+
+
+def test_the_runbook_has_a_row_for_each_fault_that_is_recognised_on_the_board() -> None:
+    rows = table(OPERATIONS, "Runbook")
+
+    assert sorted(row[0] for row in rows) == sorted(SIGNS)
+    assert set(FAULTS) <= set(SIGNS)
+    for _, signs, *_ in rows:
+        assert "`" in signs
+
+
+def test_the_signs_of_the_runbook_are_texts_of_the_board() -> None:
+    texts = " ".join((ROOT / "ops/watch/board.py").read_text().split())
+
+    for _, signs, *_ in table(OPERATIONS, "Runbook"):
+        for sign in re.findall(r"`([^`]+)`", signs):
+            assert sign.removesuffix(" 1 s") in texts, sign
 
 
 def test_operations_md_has_the_division_of_the_budget() -> None:
