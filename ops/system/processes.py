@@ -51,7 +51,8 @@ def family(leader: int) -> list[int]:
     found = [leader]
     try:
         for pid in found:
-            found += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+            with open(f"/proc/{pid}/task/{pid}/children", "rb", buffering=0) as file:  # PERF: see `_stat`
+                found += map(int, file.read().split())
     except FileNotFoundError:
         return sorted(members(leader), key=lambda pid: pid != leader)
     return found
@@ -99,7 +100,9 @@ def _stat(pid: int) -> list[str]:
     The state follows the command's name in brackets, which may contain spaces and brackets.
     """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+        # PERF: a board reads many of these files. Path.read_text takes three times as long.
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            return file.read().decode(errors="replace").rpartition(") ")[2].split()
     except OSError:
         return []
 

@@ -24,7 +24,7 @@ class Follower:
         """Begin at the end of the file, or at its start. A file that appears later is read from its start."""
         self._path = path
         self._files: list[_OpenFile] = []
-        self._open(from_start)
+        self._open(path, from_start)
 
     def read(self) -> bytes:
         """Return the lines that have come, each with its newline; b"" if there are none."""
@@ -37,9 +37,9 @@ class Follower:
             one.file.close()
         self._files = []
 
-    def _open(self, from_start: bool) -> None:
+    def _open(self, path: Path, from_start: bool) -> None:
         try:
-            file = self._path.open("rb")
+            file = path.open("rb")
         except FileNotFoundError:
             return
         if not from_start:
@@ -52,12 +52,24 @@ class Follower:
         for one in [one for one in self._files if one.renamed_at and now - one.renamed_at > LATE]:
             one.file.close()
             self._files.remove(one)
-        current = self._files[-1] if self._files else None
-        if current and not current.renamed_at and _is_at(current.file, self._path):
-            return
-        if current and not current.renamed_at:
-            self._files[-1] = current._replace(renamed_at=now)
-        self._open(from_start=True)
+        last = self._files[-1] if self._files else None
+        if last and not last.renamed_at and not _is_at(last.file, self._path):
+            last = self._files[-1] = last._replace(renamed_at=now)
+        if not last or (last.renamed_at and self._path.exists()):
+            for path in self._missed(last):
+                self._open(path, from_start=True)
+                self._files[-1] = self._files[-1]._replace(renamed_at=now)
+            self._open(self._path, from_start=True)
+
+    def _missed(self, last: _OpenFile | None) -> list[Path]:
+        """Return the files that had the name since the last one lost it: NAME.1 is the newest."""
+        missed: list[Path] = []
+        while last:
+            path = self._path.with_name(f"{self._path.name}.{len(missed) + 1}")
+            if not path.exists() or _is_at(last.file, path):
+                break
+            missed.insert(0, path)
+        return missed
 
 
 def _is_at(file: IO[bytes], path: Path) -> bool:

@@ -1,6 +1,7 @@
 """`top` shows what a stack does: as a board on a terminal, as lines of JSON elsewhere."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ import pytest
 from service.person import OFFICIAL
 from tests.support.people import create_person, new_nickname
 from tests.support.polling import TIMEOUT, wait_until
-from tests.support.stack import RunningStack, ops_command, ops_environment
+from tests.support.stack import SMALL, RunningStack, ops_command, ops_environment, running_stack
 from tests.support.terminal import TerminalCommand
 
 TRUE_WITHIN = 1.0  # seconds, which docs/operations.md promises
@@ -41,6 +43,11 @@ class JSONTop:
         assert line, self.process.stderr and self.process.stderr.read()
         document: dict[str, Any] = json.loads(line)
         return document
+
+
+def has_open(pid: int, file: Path) -> bool:
+    """Return whether a process has a file open."""
+    return str(file) in [os.readlink(one) for one in Path(f"/proc/{pid}/fd").iterdir()]
 
 
 @pytest.fixture
@@ -148,6 +155,31 @@ def test_top_uses_less_than_a_hundredth_of_a_cpu(stack: RunningStack, board: Ter
         board.output()
 
     assert (cpu_seconds() - before) / (time.monotonic() - started) < 0.01
+
+
+def test_no_request_is_lost_or_doubled_while_the_logs_are_rotated(tmp_path: Path) -> None:
+    """Neither by `top` nor by `logs --follow`."""
+    number, shown = 1500, tmp_path / "shown"
+    with running_stack(tmp_path / "stack", *SMALL, "--log-limit", "1") as stack, shown.open("w") as output:
+        top = JSONTop(stack)
+        follow = ops_command("logs", "--follow", *stack.options)
+        follower = subprocess.Popen(follow, env=ops_environment(), stdout=output)
+        try:
+            top.next()
+            log = stack.directory.log / "nginx-access.log"
+            wait_until(lambda: has_open(follower.pid, log))
+            for _ in range(number):
+                assert stack.wire.request("GET", OFFICIAL.people_count).status == 200
+
+            wait_until(lambda: counted(top.next())["counts", "2xx"] >= number, 10)
+            assert counted(top.next())["counts", "2xx"] == number
+            wait_until(lambda: len(shown.read_text().splitlines()) >= number, 10)
+            assert len(set(shown.read_text().splitlines())) == number, "each line has the id of its request"
+            assert log.with_name(f"{log.name}.2").exists(), "there were rotations"
+        finally:
+            for process in (top.process, follower):
+                process.kill()
+                process.communicate()
 
 
 def test_components_have_their_processes_and_resources(stack: RunningStack, top: JSONTop) -> None:
