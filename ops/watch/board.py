@@ -13,6 +13,7 @@ FULL = 0.9  # share of a limit from which a number stands out
 LONG = 1000  # milliseconds from which a duration stands out
 NOTE, BAD, DIM = "yellow", "bold red", "dim"
 GAP = "  "  # between two columns
+MIN_WIDTH = 6  # of a column, so that it does not move with each digit
 
 Numbers = TypeVar("Numbers")
 Cell = tuple[str, str]  # a text, and its style
@@ -129,10 +130,10 @@ def _heading(snapshot: Snapshot, view: View) -> list[Cell]:
         cells.append(("starting", NOTE))
     else:
         restarts = total_restarts(snapshot.components.values())
-        cells += [(f"up {duration(snapshot.uptime)}", ""), (f"{restarts} restarts", BAD if restarts else "")]
+        cells += [(f"up {duration(snapshot.uptime)}", ""), (f"restarts {restarts}", BAD if restarts else "")]
     cells.append((time.strftime("%H:%M:%S", time.localtime(snapshot.time)), DIM))
     orders = (REQUEST_ORDERS.get(view.requests), COMPONENT_ORDERS.get(view.components))
-    cells += [(f"by {order[0]}", DIM) for order in orders if order]
+    cells += [(f"sorted by {order[0]}", DIM) for order in orders if order]
     return [*cells, ("paused, p continues", "reverse")] if view.paused else cells
 
 
@@ -184,7 +185,7 @@ def _aligned(cells: Sequence[Cell], adjust: Callable[[str, int], str]) -> list[C
 
 
 def _longest(cells: Sequence[Cell]) -> int:
-    return max(len(text) for text, _ in cells)
+    return max(MIN_WIDTH, *(len(text) for text, _ in cells))
 
 
 def _flow(cells: Sequence[Cell], width: int) -> Iterator[Line]:

@@ -43,7 +43,7 @@ def fresh_site(site: ObservedStack) -> ObservedStack:
 def test_a_fault_is_recognised_on_the_board(fresh_site: ObservedStack, fault: str) -> None:
     rng = random.Random(fault)
     with RecordedBoard(fresh_site.stack) as board:
-        assert " 0 restarts" in board.last()
+        assert " restarts 0" in board.last()
         with Load(fresh_site.stack.port, rng.getrandbits(32), clients=4):
             time.sleep(UNDER_LOAD)
             FAULTS[fault].cause(fresh_site, rng)

@@ -234,9 +234,9 @@ def test_the_board_is_drawn_again_and_again(stack: RunningStack, board: Terminal
 
 def test_keys_sort_pause_and_quit(board: TerminalCommand) -> None:
     board.press("3")
-    board.wait_for("by p99")
+    board.wait_for("sorted by p99")
     board.press("m")
-    board.wait_for("by memory")
+    board.wait_for("sorted by memory")
     board.press("p")
     board.wait_for("paused, p continues")
     board.press("q")

@@ -58,7 +58,7 @@ def test_the_board_shows_every_number() -> None:
     assert cells(lines, "reads") == ["0.0", "0", "0", "0", "0", "-", "-", "-", "-"]
     assert cells(lines, "mysql") == ["runs", "1", "0.79", "0.80", "25", "%", "1,024", "2,048", "0", "0"]
     assert cells(lines, "nginx") == ["dead", "0", "0.00", "-", "0", "%", "0", "-", "12", "0"]
-    assert lines[0].startswith("http://localhost:9999  up 1 d 2 h  16 restarts")
+    assert lines[0].startswith("http://localhost:9999  up 1 d 2 h  restarts 16")
     assert "people 46,000  syncs of the index 4  statements now 3  waiting for a lock 2" in lines
 
 
@@ -80,7 +80,7 @@ def test_what_is_wrong_stands_out() -> None:
     for row, text in (
         ("MySQL has not", "MySQL has not answered for 3.0 s"),
         ("MySQL has not", "read-only, because the disk is nearly full"),
-        ("http", "16 restarts"), ("nginx", "dead"), ("nginx", "12"), ("api1", "3"),
+        ("http", "restarts 16"), ("nginx", "dead"), ("nginx", "12"), ("api1", "3"),
         ("creations", "10"), ("creations", "1,500"), ("searches", "1,200"),
     ):  # fmt: skip
         assert styles_of(lines, row)[text] == "bold red", text
@@ -113,7 +113,7 @@ def test_a_key_sorts_the_requests_or_the_components(key: str, first: str) -> Non
 
     place = [line.split()[0] if line else "" for line in lines].index(heading)
     assert lines[place + 1].startswith(first)
-    assert f"by {({**REQUEST_ORDERS, **COMPONENT_ORDERS})[key][0]}" in lines[0]
+    assert f"sorted by {({**REQUEST_ORDERS, **COMPONENT_ORDERS})[key][0]}" in lines[0]
     assert View().after(key).after("0") == View()
 
 
