@@ -8,12 +8,14 @@ import fcntl
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from coverage import Coverage
+from coverage.exceptions import CoverageWarning
 
 from tests.support.stack import SHARED
 
@@ -82,4 +84,6 @@ def _unmeasured() -> Iterator[None]:
         yield
     finally:
         os.environ.update(inherited)
-        coverage.start()
+        with warnings.catch_warnings():  # coverage warns of each module that was imported before its start
+            warnings.simplefilter("ignore", CoverageWarning)
+            coverage.start()
