@@ -45,15 +45,20 @@ def test_the_metrics_are_those_of_all_workers_together(shared: SharedMetrics) ->
 
 
 def test_a_worker_that_replaces_a_killed_one_continues(shared: SharedMetrics) -> None:
-    for _ in range(3):
+    """Each of the three workers begins its series in another order."""
+    statuses = ("200", "404", "503")
+    for first in range(3):
         pid = os.fork()
         if not pid:
             shared.attach(1)
-            HTTP_REQUESTS.labels(*REQUEST).observe(0.001)
+            for status in statuses[first:] + statuses[:first]:
+                for _ in range(int(status)):
+                    HTTP_REQUESTS.labels("GET", "/pessoas", status).observe(0.001)
             os.kill(os.getpid(), 9)
         os.waitpid(pid, 0)
 
-    assert sum(shared.totals()[HTTP_REQUESTS.name][REQUEST][:-1]) == 3
+    counts = {series[2]: sum(values[:-1]) for series, values in shared.totals()[HTTP_REQUESTS.name].items()}
+    assert counts == {status: 3 * int(status) for status in statuses}
 
 
 def test_a_series_that_a_killed_worker_has_half_begun_is_not_read(shared: SharedMetrics) -> None:
