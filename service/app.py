@@ -58,7 +58,7 @@ class RequestID:
 class RequestMetrics:
     """Middleware that counts and times each request, by method, route and status."""
 
-    # PERF: 2.5 us of CPU a request (decision 24), so the service has it only if it answers metrics.
+    # PERF: with _MeteredCursor 17 us of CPU of 468 us a creation and a read (decision 24), so it is optional.
 
     def __init__(self) -> None:
         self._series: dict[tuple[str, str | None, str | int], Histogram] = {}

@@ -190,7 +190,7 @@ class Database:
 class _MeteredCursor:
     """A cursor that counts and times the statements."""
 
-    # PERF: 1.5 us of CPU a statement (decision 24), so the service has this class only if it answers metrics.
+    # PERF: with RequestMetrics 17 us of CPU of 468 us a creation and a read (decision 24), so it is optional.
 
     def __init__(self, cursor: Any) -> None:
         self._execute = cursor.execute
