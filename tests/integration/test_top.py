@@ -112,10 +112,10 @@ def test_the_numbers_are_those_of_the_client(stack: RunningStack, top: JSONTop) 
 
     def is_complete() -> bool:
         document.update(top.next())
-        return counted(document) == expected
+        people = document["database"]["people"]
+        return counted(document) == expected and people == before + sent["creations", "2xx"]
 
-    wait_until(is_complete, 5, describe=lambda: (counted(document), expected))
-    assert document["database"]["people"] == before + sent["creations", "2xx"]
+    wait_until(is_complete, 5, describe=lambda: (document, expected))
     assert document["database"]["silent_seconds"] == 0.0
     for kind, numbers in document["requests"].items():
         assert numbers["total"] == sum(numbers["statuses"].values()), kind
