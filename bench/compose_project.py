@@ -8,16 +8,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ops import ROOT, environment
 from ops.errors import OperatorError
 from ops.polling import wait_until
 from ops.system.ports import is_stack_serving
 
+ENGINES = ("podman", "docker")  # in the order in which they are looked for
 SERVICES = ("mysql", "api1", "api2", "nginx")
 IMAGES = ("rinha", "rinha-mysql", "rinha-nginx")  # that compose.yaml builds
 START_TIMEOUT = 180.0  # seconds, for an empty database on a slow machine
@@ -26,37 +27,52 @@ INTERRUPT_TIMEOUT = 10.0  # seconds that an interrupted command has to end, and 
 _INTERRUPTS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
-def find_engine(problem: Callable[[str], str] = lambda client: "") -> tuple[str, list[str]]:
-    """Return the client and the compose command of the first usable container engine.
+class Engine(NamedTuple):
+    """A container engine: the name of its client, and its compose command."""
+
+    client: str
+    command: list[str]
+
+    def versions(self) -> str:
+        """Return the versions of the engine and of its compose command."""
+        owner = "Server" if self.client == "docker" else "Client"  # podman has no daemon
+        engine = run_command(self.client, "version", "--format", f"{{{{.{owner}.Version}}}}").stdout.strip()
+        compose = run_command(*self.command, "version", "--short").stdout.strip()
+        return f"{self.client} {engine} with {' '.join(map(os.path.basename, self.command))} {compose}"
+
+
+def find_engine(clients: Iterable[str] = ENGINES, problem: Callable[[str], str] = lambda client: "") -> Engine:
+    """Return the first usable container engine.
 
     `problem` returns why a client is not usable, or "". Raises OperatorError if no engine is usable.
     """
     problems = []
-    for client, command, missing in _engines():
+    for client in clients:
+        command, missing = _podman() if client == "podman" else _docker()
         if not (reason := missing or problem(client)):
-            return client, command
+            return Engine(client, command)
         problems.append(reason)
     raise OperatorError("no containers here: " + "; ".join(problems))
 
 
-def _engines() -> Iterator[tuple[str, list[str], str]]:
-    """Yield each engine as (client, compose command, what is missing or "")."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    podman_compose = shutil.which("podman-compose", path=path)
+def _podman() -> tuple[list[str], str]:
+    """Return podman's compose command, and what is missing or ""."""
     if not shutil.which("podman"):
-        yield "podman", [], "podman is not installed"
-    elif not podman_compose:
-        yield "podman", [], "podman-compose is not installed"
-    else:
-        yield "podman", [podman_compose], ""
+        return [], "podman is not installed"
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    command = shutil.which("podman-compose", path=path)
+    return ([command], "") if command else ([], "podman-compose is not installed")
+
+
+def _docker() -> tuple[list[str], str]:
+    """Return docker's compose command, and what is missing or ""."""
     if not shutil.which("docker"):
-        yield "docker", [], "docker is not installed"
-    elif run_command("docker", "compose", "version").returncode:
-        yield "docker", [], "docker has no compose"
-    elif run_command("docker", "info").returncode:
-        yield "docker", [], "docker's daemon does not answer"
-    else:
-        yield "docker", ["docker", "compose"], ""
+        return [], "docker is not installed"
+    if run_command("docker", "compose", "version").returncode:
+        return [], "docker has no compose"
+    if run_command("docker", "info").returncode:
+        return [], "docker's daemon does not answer"
+    return ["docker", "compose"], ""
 
 
 def run_command(
@@ -99,8 +115,7 @@ def wait_for(condition: Callable[[], bool], description: str, timeout: float = 6
 class ComposeProject:
     """compose.yaml as a project with a name and a port."""
 
-    client: str
-    command: list[str]
+    engine: Engine
     name: str
     port: int
     files: tuple[str, ...] = ("compose.yaml",)
@@ -109,7 +124,7 @@ class ComposeProject:
     def compose(self, *arguments: str, timeout: float = 120.0, root: Path = ROOT) -> None:
         """Run a compose command in this checkout or another; raise OperatorError with its output if it fails."""
         completed = run_command(
-            *self.command,
+            *self.engine.command,
             *(word for file in self.files for word in ("--file", file)),
             *("--project-name", self.name),
             *arguments,
@@ -117,6 +132,7 @@ class ComposeProject:
             cwd=root,
             RINHA_PORT=str(self.port),
             RINHA_VERSION=self.version or self.name,
+            RINHA_BUILD_NETWORK=os.environ.get("RINHA_BUILD_NETWORK", "default"),
         )
         if completed.returncode:
             output = f"{completed.stdout[-4000:]}\n{completed.stderr[-4000:]}"
@@ -140,16 +156,20 @@ class ComposeProject:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
         try:
             self.compose("down", "--volumes", "--timeout", "5", timeout=START_TIMEOUT)
-            run_command(self.client, "image", "rm", *(f"localhost/{image}:{self.name}" for image in IMAGES))
+            # An image that a later build has replaced has no name any more, and the label still.
+            labelled = f"label=org.opencontainers.image.version={self.name}"
+            unnamed = run_command(self.engine.client, "image", "ls", "--quiet", "--filter", labelled).stdout.split()
+            images = [*(f"localhost/{image}:{self.name}" for image in IMAGES), *set(unnamed)]
+            run_command(self.engine.client, "image", "rm", "--force", *images)
             if remaining := self.remaining():
-                raise OperatorError(f"{self.client} has kept of {self.name}: {', '.join(remaining)}")
+                raise OperatorError(f"{self.engine.client} has kept of {self.name}: {', '.join(remaining)}")
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def container(self, service: str) -> str:
         """Return the id of the container of a service."""
         labels = (f"label=com.docker.compose.project={self.name}", f"label=com.docker.compose.service={service}")
-        listed = run_command(self.client, "ps", "--all", "--quiet", "--filter", labels[0], "--filter", labels[1])
+        listed = run_command(self.engine.client, "ps", "--all", "--quiet", "--filter", labels[0], "--filter", labels[1])
         identifiers = listed.stdout.split()
         if len(identifiers) != 1:
             raise OperatorError(f"{len(identifiers)} containers of {service}: {listed.stderr}")
@@ -157,13 +177,13 @@ class ComposeProject:
 
     def inspect(self, service: str) -> dict[str, Any]:
         """Return the engine's description of the container of a service."""
-        output = run_command(self.client, "inspect", self.container(service)).stdout
+        output = run_command(self.engine.client, "inspect", self.container(service)).stdout
         document: list[dict[str, Any]] = json.loads(output)
         return document[0]
 
     def run(self, service: str, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the container of a service, as the container's user."""
-        return run_command(self.client, "exec", self.container(service), *command)
+        return run_command(self.engine.client, "exec", self.container(service), *command)
 
     def query(self, statement: str) -> str:
         """Return the result of a statement of MySQL's root: lines of columns that tabs separate."""
@@ -180,7 +200,7 @@ class ComposeProject:
 
     def logs(self, service: str) -> str:
         """Return the log of the container of a service."""
-        completed = run_command(self.client, "logs", self.container(service))
+        completed = run_command(self.engine.client, "logs", self.container(service))
         return completed.stdout + completed.stderr
 
     def recent_logs(self) -> str:
@@ -198,5 +218,5 @@ class ComposeProject:
         found = []
         for kind in (("ps", "--all"), ("volume", "ls"), ("network", "ls")):
             label = f"label=com.docker.compose.project={self.name}"
-            found += run_command(self.client, *kind, "--quiet", "--filter", label).stdout.split()
+            found += run_command(self.engine.client, *kind, "--quiet", "--filter", label).stdout.split()
         return found

@@ -3,11 +3,11 @@
 import contextlib
 import math
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.compose_project import BUILD_TIMEOUT, SERVICES, ComposeProject, find_engine, run_command
+from bench.compose_project import BUILD_TIMEOUT, SERVICES, ComposeProject, find_engine
 from ops.console import Progress
 from ops.errors import OperatorError
 from ops.system.cgroups import PERIOD, Consumption, Group, Limit
@@ -30,13 +30,12 @@ class ComposeStack:
             cpus = host["NanoCpus"] / 1e9 or host["CpuQuota"] / (host["CpuPeriod"] or PERIOD)
             self._groups[service] = Group.of(container["State"]["Pid"], container["Id"])
             limits[service] = Limit(cpus, host["Memory"])
-            check_limit(f"{service} by {project.client}", limits[service], self._groups[service].limit())
+            check_limit(f"{service} by {project.engine.client}", limits[service], self._groups[service].limit())
         self.limits: Mapping[str, Limit] = limits
         environment = dict(setting.split("=", 1) for setting in project.inspect("api1")["Config"]["Env"])
-        engine, python = run_command(project.client, "--version"), project.run("api1", "python", "--version")
         self.workers = int(environment["WORKERS"])
-        self.versions = {"Python": python.stdout.split()[-1]}
-        self.kind = f"the containers of compose.yaml, by {engine.stdout.strip()}"
+        self.versions = {"Python": project.run("api1", "python", "--version").stdout.split()[-1]}
+        self.kind = f"the containers of compose.yaml, by {project.engine.versions()}"
 
     def consumption(self) -> Mapping[str, Consumption]:
         """Return what each container has used."""
@@ -60,13 +59,14 @@ def check_limit(name: str, stated: Limit, applied: Limit) -> None:
 
 
 @contextmanager
-def compose_stack(port: int, results: Path, progress: Progress) -> Iterator[ComposeStack]:
+def compose_stack(engines: Iterable[str], port: int, results: Path, progress: Progress) -> Iterator[ComposeStack]:
     """Build and start containers without people, and remove them with their volumes at the end of the context.
 
-    If anything fails, the end of each container's log is in `results`. Raises OperatorError.
+    The first usable engine runs them. If anything fails, the end of each container's log is in `results`. Raises
+    OperatorError.
     """
     check_port(port)
-    project = ComposeProject(*find_engine(), f"rinha-bench-{secrets.token_hex(4)}", port)
+    project = ComposeProject(find_engine(engines), f"rinha-bench-{secrets.token_hex(4)}", port)
     try:
         progress(f"building the image of {project.name}")
         project.compose("build", timeout=BUILD_TIMEOUT)

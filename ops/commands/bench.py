@@ -6,6 +6,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from bench.compose_project import ENGINES
 from bench.compose_stack import compose_stack
 from bench.host_stack import host_stack
 from bench.people import DIALECTS
@@ -25,7 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--port", type=options.port, default=options.PORT, help="the port of the stack (default: %(default)s)")
     results = ROOT / ".rinha/bench"
     add("--data", type=Path, default=results, metavar="DIR", help="the directory for results (default: .rinha/bench)")
-    add("--compose", action="store_true", help="use the containers of compose.yaml, with its limits and workers")
+    add(
+        "--compose",
+        nargs="?",
+        const=True,
+        choices=ENGINES,
+        help="use the containers of compose.yaml, with its limits and workers, by this engine or the one there is",
+    )
     add(
         "--workers",
         type=options.count,
@@ -65,7 +72,8 @@ def _stack(arguments: argparse.Namespace) -> StartStack:
     if arguments.compose:
         if given := [name for name in ("cpus", "memory", "workers", "unlimited") if vars(arguments)[name] is not None]:
             raise OperatorError(f"--{given[0]} does not go with --compose: compose.yaml has the limits and the workers")
-        return partial(compose_stack, arguments.port)
+        engines = ENGINES if arguments.compose is True else (arguments.compose,)
+        return partial(compose_stack, engines, arguments.port)
     cpus = CPUS if arguments.cpus is None else arguments.cpus
     memory = MEMORY if arguments.memory is None else arguments.memory
     budget = None if arguments.unlimited else (cpus, memory)

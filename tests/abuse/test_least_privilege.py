@@ -150,6 +150,7 @@ def test_the_database_of_the_containers_gets_no_password_as_an_argument(tmp_path
             "PATH": f"{tmp_path}:{os.environ['PATH']}",
             "DB_PASSWORD_FILE": str(tmp_path / "password"),
             "MYSQL_ROOT_PASSWORD": "r007",
+            "UNFINISHED": str(tmp_path / "unfinished"),
         },
         check=True,
     )

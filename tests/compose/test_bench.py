@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.compose_project import IMAGES, SERVICES, ComposeProject, run_command
+from bench.compose_project import IMAGES, SERVICES, ComposeProject, Engine, run_command
 from bench.compose_stack import ComposeStack
 from ops.errors import OperatorError
 from ops.system.cgroups import Group
@@ -19,10 +19,10 @@ pytestmark = pytest.mark.timeout(1500)
 
 
 @needs_java
-@pytest.mark.usefixtures("engine")
-def test_the_load_is_played_on_containers_within_the_limits_of_compose_yaml(tmp_path: Path) -> None:
-    result = run_bench(tmp_path, "--compose")
+def test_the_load_is_played_on_containers_within_the_limits_of_compose_yaml(engine: Engine, tmp_path: Path) -> None:
+    result = run_bench(tmp_path, "--compose", engine.client)
 
+    assert engine.versions() in result["settings"]["stack"]
     cpus, memory = total_limits()
     assert result["limits"] == {"CPU": float(cpus), "MB": memory}
     assert set(result["resources"]) == {*SERVICES, "all"}
@@ -34,8 +34,9 @@ def test_the_load_is_played_on_containers_within_the_limits_of_compose_yaml(tmp_
 
 
 @needs_java
-def test_an_interrupted_run_leaves_no_container_volume_or_image(engine: tuple[str, list[str]], tmp_path: Path) -> None:
-    command = ops_command("bench", "--compose", "--port", str(free_port()), "--data", str(tmp_path), "--duration", "60")
+def test_an_interrupted_run_leaves_no_container_volume_or_image(engine: Engine, tmp_path: Path) -> None:
+    compose = ("--compose", engine.client)
+    command = ops_command("bench", *compose, "--port", str(free_port()), "--data", str(tmp_path), "--duration", "60")
     output, name, during = "", "", list[str]()
     with subprocess.Popen(
         command, env=ops_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -46,14 +47,14 @@ def test_an_interrupted_run_leaves_no_container_volume_or_image(engine: tuple[st
             if found := re.search(r"starting the containers of (\S+)", line):
                 name = found[1]
             if "playing the load" in line:
-                during = ComposeProject(*engine, name, 0).remaining()
+                during = ComposeProject(engine, name, 0).remaining()
                 running.send_signal(signal.SIGTERM)
 
     assert running.returncode == 128 + signal.SIGTERM, output
     assert len(during) >= len(SERVICES), "there were no containers"
-    assert ComposeProject(*engine, name, 0).remaining() == []
+    assert ComposeProject(engine, name, 0).remaining() == []
     for image in IMAGES:
-        assert run_command(engine[0], "image", "inspect", f"localhost/{image}:{name}").returncode, image
+        assert run_command(engine.client, "image", "inspect", f"localhost/{image}:{name}").returncode, image
     assert not list(tmp_path.glob("results.jsonl"))
 
 

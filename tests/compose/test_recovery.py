@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -59,8 +60,7 @@ def small_disk(containers: BuiltProject, tmp_path: Path) -> Iterator[BuiltProjec
     options = {"type": "none", "o": "bind", "device": str(disk)}
     override.write_text(yaml.safe_dump({"volumes": {"mysql-data": {"driver": "local", "driver_opts": options}}}))
     project = BuiltProject(
-        containers.client,
-        containers.command,
+        containers.engine,
         f"{containers.name}-small",
         free_port(),
         files=("compose.yaml", str(override)),
@@ -143,14 +143,27 @@ def test_people_survive_down_and_up(containers: BuiltProject) -> None:
 def test_without_the_database_requests_are_answered_503_and_the_service_recovers_by_itself(
     containers: BuiltProject,
 ) -> None:
+    def last_check(service: str) -> dict[str, Any]:
+        """Return the last result of a health check: "Start", and "ExitCode"."""
+        result: dict[str, Any] = containers.health(service)["Log"][-1]
+        return result
+
+    def instances() -> set[int]:
+        return {last_check(service)["ExitCode"] for service in ("api1", "api2")}
+
+    wait_for(lambda: instances() == {0}, "the engine finds both instances healthy", 120)
     containers.compose("stop", "mysql")
     try:
         answer = containers.wire.request("GET", "/contagem-pessoas")
-        health = {service: containers.is_healthy(service) for service in ("api1", "api2", "nginx")}
+        before = last_check("nginx")["Start"]
+        wait_for(lambda: instances() == {1}, "the engine finds both instances unhealthy", 60)
+        wait_for(lambda: last_check("nginx")["Start"] != before, "the engine checks nginx", 60)
+        nginx = last_check("nginx")["ExitCode"]
     finally:
         containers.compose("start", "mysql")
     wait_for(lambda: is_stack_serving(containers.port), "the service answers again")
 
     check_unavailable(answer)
-    assert health == {"api1": False, "api2": False, "nginx": True}
+    assert nginx == 0
+    wait_for(lambda: instances() == {0}, "the engine finds both instances healthy", 60)
     containers.check_stored(containers.create())

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from bench.compose_project import SERVICES, wait_for
+from ops import ROOT
 from tests.support.compose import BuiltProject
 
 pytestmark = pytest.mark.timeout(1500)  # the first test builds the image
@@ -34,12 +35,16 @@ def test_both_instances_serve(containers: BuiltProject) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_health_check_passes(containers: BuiltProject, service: str) -> None:
-    assert containers.is_healthy(service)
+def test_the_engine_finds_each_container_healthy(containers: BuiltProject, service: str) -> None:
+    seconds = wait_for(lambda: containers.health(service)["Status"] == "healthy", f"{service} is healthy", 120)
+
+    print(f"{service} was healthy after {seconds:.0f} s")
 
 
 def test_mysql_runs_the_statements_of_start_sql(containers: BuiltProject) -> None:
-    assert containers.query("SELECT @@init_file").strip() == "/db/start.sql"
+    executed = containers.run("mysql", "cat", containers.query("SELECT @@init_file").strip()).stdout
+
+    assert executed.endswith((ROOT / "db/start.sql").read_text())
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/page/page.js", "/page/swagger-ui-bundle.js"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.compose_project import BUILD_TIMEOUT, SERVICES
+from bench.compose_project import BUILD_TIMEOUT, SERVICES, Engine
 from ops import ROOT
 from tests.support.compose import BuiltProject
 from tests.support.stack import free_port
@@ -27,9 +27,9 @@ def checkout(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def containers(engine: tuple[str, list[str]], checkout: Path) -> Iterator[BuiltProject]:
+def containers(engine: Engine, checkout: Path) -> Iterator[BuiltProject]:
     """Yield the project of that checkout, built and started."""
-    project = BuiltProject(*engine, f"rinha-test-{secrets.token_hex(4)}", free_port())
+    project = BuiltProject(engine, f"rinha-test-{secrets.token_hex(4)}", free_port())
     try:
         project.compose("build", timeout=BUILD_TIMEOUT, root=checkout)
         project.compose("up", "--detach", timeout=180, root=checkout)

@@ -78,6 +78,16 @@ class BuiltProject(ComposeProject):
         assert answer.status == 200, answer
         return int(answer.body)
 
+    def health(self, service: str) -> dict[str, Any]:
+        """Return the state of the health check as the engine has it: "Status", and "Log", the last results.
+
+        Docker's daemon runs the checks. Podman leaves that to systemd, which may be absent, so it is told to run one.
+        """
+        if self.engine.client == "podman":
+            run_command("podman", "healthcheck", "run", self.container(service))
+        health: dict[str, Any] = self.inspect(service)["State"]["Health"]
+        return health
+
     def replace(self, service: str, checkout: Path) -> None:
         """Replace a container as the README says; repeat that if podman keeps the old container, as it did once."""
         old = self.container(service)

@@ -45,7 +45,7 @@ def test_a_port_in_use_is_refused_before_the_load(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         with (
             pytest.raises(OperatorError, match=f"port {port} is taken"),
-            compose_stack.compose_stack(port, tmp_path, print),
+            compose_stack.compose_stack(["podman"], port, tmp_path, print),
         ):
             pytest.fail("the containers were started")
 

@@ -174,7 +174,7 @@ def test_operations_md_has_the_division_of_the_budget() -> None:
 
 
 def test_every_message_of_the_troubleshooting_table_is_in_the_code() -> None:
-    files = [ROOT / "rinha", ROOT / "lb/nginx.conf", ROOT / "db/start.sql"]
+    files = [ROOT / "rinha", ROOT / "lb/nginx.conf", ROOT / "db/start.sql", ROOT / "compose.yaml"]
     files += [path for name in ("service", "ops", "db") for path in (ROOT / name).glob("**/*.[ps][yh]")]
     # A message is one string: the code joins lines and inserts values.
     code = re.sub(r'"\s+f?"', "", "".join(path.read_text() for path in files))
