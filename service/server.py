@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import bjoern
 
 from service.backoff import Backoff
+from service.signals import wait_for_signal
 
 BACKLOG = 4096  # connections that may wait for a worker; the kernel's somaxconn limits them too
 MAX_PAUSE = 5.0  # seconds between two attempts to start a worker that keeps dying
@@ -52,8 +53,7 @@ class Supervisor:
             for number in [number for number in missing if not pauses[number]]:
                 self._start(number, self._listeners[self._addresses[number]])
             wait = max(min(pauses.values(), default=60.0), 0.01)
-            arrived = signal.sigtimedwait(_SIGNALS, wait)
-            if arrived and arrived.si_signo != signal.SIGCHLD:
+            if wait_for_signal(_SIGNALS, wait) not in (None, signal.SIGCHLD):
                 break
             self._reap()
         self._drain()

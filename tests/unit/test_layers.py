@@ -16,6 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "logs": set(),
     "probe": set(),
     "backoff": set(),
+    "signals": set(),
     "statements": set(),
     "document": {"errors"},
     "person": {"errors"},
@@ -37,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "resources": {"document", "errors", "person", "store"},
     "app": {"document", "errors", "logs", "metrics", "person", "resources", "store"},
-    "server": {"backoff"},
+    "server": {"backoff", "signals"},
     "exposition": {"metrics"},
     "__main__": {"app", "config", "exposition", "logs", "metrics", "probe", "server", "store"},
 }  # fmt: skip
