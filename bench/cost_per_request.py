@@ -32,7 +32,9 @@ Action = Callable[[int], object]  # receives how often it was called before
 
 def main() -> None:
     """Print the table for the stack of a data directory. The people that it creates stay in the stack."""
-    parser = argparse.ArgumentParser(prog="python -m bench.cost_per_request", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, prog="python -m bench.cost_per_request", description=__doc__.splitlines()[0]
+    )
     add = parser.add_argument
     add("directory", type=Path, help="the data directory of a running stack")
     add("--requests", type=int, default=2000, metavar="N", help="the requests of each line (default: %(default)s)")

@@ -123,7 +123,7 @@ def write(directory: Path, seed: int, people: int, terms_count: int, dialect: st
 
 def main() -> None:
     """Write the files with people and terms for one load."""
-    parser = argparse.ArgumentParser(prog="python -m bench.people", description=main.__doc__)
+    parser = argparse.ArgumentParser(allow_abbrev=False, prog="python -m bench.people", description=main.__doc__)
     add = parser.add_argument
     add("--seed", type=int, default=1, metavar="N", help="the seed of people and terms (default: %(default)s)")
     add("--people", type=int, default=100_000, metavar="N", help="the number of people (default: %(default)s)")

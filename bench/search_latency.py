@@ -59,7 +59,9 @@ class _Search(NamedTuple):
 
 def main() -> None:
     """Print the table for the database of a data directory."""
-    parser = argparse.ArgumentParser(prog="python -m bench.search_latency", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, prog="python -m bench.search_latency", description=__doc__.splitlines()[0]
+    )
     add = parser.add_argument
     add("directory", type=Path, help="the data directory of a running stack")
     add("--passes", type=int, default=3, metavar="N", help="search for each term N times, at least 2 (default: 3)")

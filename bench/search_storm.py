@@ -184,7 +184,9 @@ def line(name: str, outcome: Outcome) -> str:
 
 def main() -> None:
     """Print a line for each load."""
-    parser = argparse.ArgumentParser(prog="python -m bench.search_storm", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, prog="python -m bench.search_storm", description=__doc__.splitlines()[0]
+    )
     add = parser.add_argument
     add("port", type=int, help="the port of a running stack")
     add("--data", type=Path, metavar="DIR", help="the data directory of the stack (default: .rinha/PORT)")

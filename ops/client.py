@@ -7,6 +7,7 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
+from ops.console import show_json
 from ops.errors import OperatorError
 from service.person import OFFICIAL
 
@@ -65,7 +66,10 @@ def line(person: dict[str, Any]) -> str:
 
 def print_person(person: dict[str, Any], as_json: bool) -> None:
     """Print a person as one line of text, or as the JSON of the service."""
-    print(json.dumps(person, ensure_ascii=False) if as_json else line(person))
+    if as_json:
+        show_json(person)
+    else:
+        print(line(person))
 
 
 def _one_line(error: Exception) -> str:

@@ -29,7 +29,9 @@ class AuditResult(NamedTuple):
 
 def main() -> int:
     """Return 0 if no audited package has a known vulnerability, 1 if one has, 2 if a package was not audited."""
-    parser = argparse.ArgumentParser(prog="python -m ops.sbom", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, prog="python -m ops.sbom", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument(
         "--allow-unaudited", action="store_true", help="exit 0 if packages were not audited and none is vulnerable"
     )

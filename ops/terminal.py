@@ -35,8 +35,16 @@ def painter() -> Paint:
 
 
 def is_screen() -> bool:
-    """Return whether standard output is a terminal on which a screen can be drawn again and again."""
-    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("", "dumb")
+    """Return whether standard output is a terminal on which a screen can be drawn again and again.
+
+    A process in the background would draw over what the person types.
+    """
+    if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") in ("", "dumb"):
+        return False
+    try:
+        return os.tcgetpgrp(sys.stdout.fileno()) == os.getpgrp()
+    except OSError:  # it is the terminal of no session of ours
+        return True
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[list[str]]:

@@ -15,7 +15,9 @@ from service.probe import is_serving
 
 def main() -> int:
     """Serve, probe an instance, or check the settings; return the exit status, which is 2 for invalid settings."""
-    parser = argparse.ArgumentParser(prog="python -m service", description="Serves people over HTTP.")
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, prog="python -m service", description="Serves people over HTTP."
+    )
     parser.add_argument("--healthcheck", action="store_true", help="exit 0 if the instance on LISTEN is ready, else 1")
     parser.add_argument(
         "--check",

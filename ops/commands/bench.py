@@ -4,7 +4,6 @@ import argparse
 import signal
 import sys
 from functools import partial
-from pathlib import Path
 
 from bench.compose_project import ENGINES
 from bench.compose_stack import compose_stack
@@ -25,7 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--port", type=options.port, default=options.PORT, help="the port of the stack (default: %(default)s)")
     results = ROOT / ".rinha/bench"
-    add("--data", type=Path, default=results, metavar="DIR", help="the directory for results (default: .rinha/bench)")
+    add(
+        "--data",
+        type=options.path,
+        default=results,
+        metavar="DIR",
+        help="the directory for results (default: .rinha/bench)",
+    )
     add(
         "--compose",
         nargs="?",

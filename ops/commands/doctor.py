@@ -1,7 +1,6 @@
 """Check a running stack: disk, versions, settings, limits, schema, count and full-text index."""
 
 import argparse
-import json
 import re
 import shutil
 import time
@@ -18,13 +17,13 @@ from pymysql.cursors import Cursor
 
 from ops import ROOT
 from ops.commands import options
-from ops.console import Progress, Share, ignore_progress, show_progress
+from ops.console import Progress, Share, ignore_progress, show_json, show_progress
 from ops.errors import OperatorError
 from ops.stack.availability import STATEMENT_TIMEOUT, wait_for_mysql
 from ops.stack.capacity import OPERATOR_CONNECTIONS
 from ops.stack.data_directory import DataDirectory, State, instance_names
 from ops.stack.mysql import CONFIGURATION, OLDEST_VERSION, SCHEMA, MySQLServer, connect_as_root
-from ops.system.processes import started_at
+from ops.system.processes import is_stopped, started_at
 from service.search import ngrams_of
 from service.store import COLUMNS, INSERT, PeopleStore
 
@@ -74,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
             if not finding.ok:
                 print(f"{'':<20}{finding.remedy}")
     if arguments.json:
-        print(json.dumps([finding._asdict() for finding in findings]))
+        show_json([finding._asdict() for finding in findings])
     return 0 if all(finding.ok for finding in findings) else 1
 
 
@@ -126,6 +125,9 @@ def _check_components(directory: DataDirectory, state: State) -> Finding:
     alive = [name for name, component in state.components.items() if started_at(component.pid) == component.started_at]
     dead = [name for name in ("mysql", "reserve", *instance_names(state.instances), "nginx") if name not in alive]
     detail = f"not running: {', '.join(dead)}" if dead else f"running: {', '.join(alive)}"
+    if is_stopped(state.pid):
+        remedy = f"fg in the shell of ./rinha up, or kill -CONT {state.pid}, continues it"
+        return Finding("components", False, f"{detail}; ./rinha up is stopped and restarts nothing", remedy)
     return Finding("components", not dead, detail, f"./rinha up restarts what has died; see {directory.log}")
 
 

@@ -11,7 +11,7 @@ PORT = 9999
 def add_stack(parser: argparse.ArgumentParser) -> None:
     """Add the options that name a stack of this machine."""
     parser.add_argument("--port", type=port, default=PORT, help="the port of the stack (default: %(default)s)")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="the data directory (default: .rinha/PORT)")
+    parser.add_argument("--data", type=path, metavar="DIR", help="the data directory (default: .rinha/PORT)")
 
 
 def data_directory(arguments: argparse.Namespace) -> DataDirectory:
@@ -37,6 +37,13 @@ def service_url(arguments: argparse.Namespace) -> str:
 def port(text: str) -> int:
     """Return the port number in `text`; raise ValueError or ArgumentTypeError, as argparse expects."""
     return _between(text, 65535)
+
+
+def path(text: str) -> Path:
+    """Return the path in `text`; raise ArgumentTypeError if it is empty, as an unset variable of a shell is."""
+    if not text:
+        raise argparse.ArgumentTypeError("must not be empty")
+    return Path(text)
 
 
 def count(text: str) -> int:

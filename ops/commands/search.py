@@ -1,11 +1,11 @@
 """Show at most 50 people whose nickname, name or a skill contains a term."""
 
 import argparse
-import json
 
 from ops import client, terminal
 from ops.client import GAP
 from ops.commands import options
+from ops.console import show_json
 from ops.highlight import split_at
 from ops.terminal import Paint, aligned
 from service.search import LIMIT
@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the people found."""
     people = client.request(options.service_url(arguments), client.search_path(arguments.term))
     if arguments.json:
-        print(json.dumps(people, ensure_ascii=False))
+        show_json(people)
         return 0
     paint = terminal.painter()
     for row in aligned([client.fields(person) for person in people]):

@@ -1,7 +1,6 @@
 """Load realistic sample people into the running stack."""
 
 import argparse
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import pymysql
 from pymysql.constants import ER
 from pymysql.cursors import Cursor
 
+from ops import terminal
 from ops.commands import options
 from ops.console import Share, show_progress
 from ops.errors import OperatorError
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     except pymysql.MySQLError as error:
         raise OperatorError(f"MySQL: {error}; run the same command again to continue") from None
     finally:
-        if sys.stdout.isatty():
+        if terminal.is_screen():
             print()
     return 0
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -26,4 +27,5 @@ def run(arguments: argparse.Namespace) -> NoReturn:
     command = [*client, "--default-character-set=utf8mb4", "rinha"]
     if arguments.execute is not None:
         command += ["-e", arguments.execute]
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as programs expect; Python ignores the signal
     os.execve(command[0], command, environment.listed("HOME", *environment.TERMINAL))

@@ -1,13 +1,13 @@
 """Show the uptime, the number of people, and the processes of a running stack."""
 
 import argparse
-import json
 import time
 from collections.abc import Mapping
 
 import pymysql
 
 from ops.commands import options
+from ops.console import show_json
 from ops.stack.availability import ANSWER_TIMEOUT
 from ops.stack.data_directory import DataDirectory, State
 from ops.stack.mysql import connect_as_root
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     rows = _count_rows(directory)
     components = {name: usage(component.pid) for name, component in state.components.items()}
     if arguments.json:
-        print(json.dumps(_document(directory, state, rows, components)))
+        show_json(_document(directory, state, rows, components))
     else:
         print(_table(state, rows, components))
     return 0
@@ -38,8 +38,9 @@ def _count_rows(directory: DataDirectory) -> int | None:
     try:
         timeouts = {"connect_timeout": ANSWER_TIMEOUT, "read_timeout": ANSWER_TIMEOUT}
         with connect_as_root(directory.mysql_socket, **timeouts) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT pessoas FROM rinha.contagem")
-            return int(cursor.fetchall()[0][0])
+            cursor.execute("SELECT SUM(pessoas) FROM rinha.contagem")  # NULL while the first `up` makes the tables
+            (count,) = cursor.fetchall()[0]
+            return None if count is None else int(count)
     except pymysql.MySQLError:
         return None
 

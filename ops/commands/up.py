@@ -8,7 +8,7 @@ import time
 
 from ops import environment
 from ops.commands import options
-from ops.console import show_progress
+from ops.console import show_progress, write
 from ops.errors import OperatorError
 from ops.stack.budget import divide_budget
 from ops.stack.data_directory import DataDirectory
@@ -89,14 +89,19 @@ def _detach(directory: DataDirectory, log_limit: int) -> None:
             stderr=output,
             start_new_session=True,
         )
-    with log.open() as lines:
+    with log.open(errors="replace") as lines:
         lines.seek(start)
-        while process.poll() is None:
-            print(lines.read(), end="", flush=True)
-            state = directory.last_state()
-            if state and state.ready and state.pid == process.pid:
-                break
-            time.sleep(0.05)
-        print(lines.read(), end="", flush=True)
+        try:
+            while process.poll() is None:
+                write(lines.read())
+                state = directory.last_state()
+                if state and state.ready and state.pid == process.pid:
+                    break
+                time.sleep(0.05)
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait()
+            raise
+        write(lines.read())
     if process.poll() is not None:
         raise OperatorError(f"the stack did not start; the reason is above, and the logs are in {directory.log}")

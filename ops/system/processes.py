@@ -88,6 +88,18 @@ def usage(group: int) -> Usage:
     return Usage(len(pids), memory, cpu)
 
 
+def is_stopped(pid: int) -> bool:
+    """Return whether Ctrl-Z or a signal has stopped a process, which continues at SIGCONT."""
+    return _stat(pid)[:1] == ["T"]
+
+
+def ask_to_end(pid: int, number: signal.Signals = signal.SIGTERM) -> None:
+    """Send a process a signal that ends it. A stopped process continues, as it would not receive the signal."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+        os.kill(pid, signal.SIGCONT)
+
+
 def kill_group(group: int) -> None:
     """Kill the processes that remain of a process group."""
     with contextlib.suppress(ProcessLookupError):

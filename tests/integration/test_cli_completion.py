@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from ops.__main__ import COMMANDS
+from ops.__main__ import command_modules
 from ops.commands.completion import SHELLS
 from tests.support.stack import rinha
 
@@ -30,7 +30,7 @@ def test_bash_completes_commands_and_options() -> None:
     assert completed_by_bash(script, "./rinha", "sta") == ["status"]
     assert completed_by_bash(script, "./rinha", "top", "--in") == ["--interval"]
     assert completed_by_bash(script, "./rinha", "completion", "") == [*SHELLS]
-    commands = {module.__name__.rpartition(".")[2] for module in COMMANDS}
+    commands = {module.__name__.rpartition(".")[2] for module in command_modules()}
     assert commands <= set(completed_by_bash(script, "./rinha", ""))
 
 
@@ -39,7 +39,7 @@ def test_each_script_has_every_command(shell: str) -> None:
     completed = rinha("completion", shell)
 
     assert completed.returncode == 0, completed.stderr
-    for module in COMMANDS:
+    for module in command_modules():
         assert module.__name__.rpartition(".")[2] in completed.stdout
 
 
