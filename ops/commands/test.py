@@ -11,6 +11,7 @@ from ops import ROOT, environment
 from ops.console import ignore_progress, show_progress
 from ops.errors import OperatorError
 from ops.stack import mysql, nginx
+from ops.system.packages import install
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,18 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Install tox on first use, and run it; return its exit status."""
-    tox = Path(sys.executable).with_name("tox")
-    if not tox.exists():
+    if not Path(sys.executable).with_name("tox").exists():
         show_progress("installing tox")
         base = getattr(sys, "_base_executable", sys.executable)
-        pip = [base, "-m", "pip", "--python", sys.executable, "install", "--quiet", "--require-hashes"]
-        pip += ["--requirement", str(ROOT / "requirements-tox.txt")]
-        status = subprocess.run(pip, env=environment.of_pip(base)).returncode
-        if status:
-            return status
+        install(base, [str(ROOT / "requirements-tox.txt")], show_progress)
     download = threading.Thread(target=download_servers)
     download.start()
-    command = [str(tox), "run", "-e", "tests", "--", *arguments.arguments]
+    # Not the script `tox`, which has the path that the checkout had when tox was installed.
+    command = [sys.executable, "-P", "-m", "tox", "run", "-e", "tests", "--", *arguments.arguments]
     status = subprocess.run(command, cwd=ROOT, env=environment.of_tests()).returncode
     download.join()
     return status

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ops import environment
+from ops import ROOT, environment
 from ops.console import Progress, Share
 from ops.errors import OperatorError
 from ops.periodic import repeated
@@ -27,6 +27,7 @@ from ops.periodic import repeated
 DEBIAN_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 UNSTABLE = "sid"  # has MySQL; Debian's stable releases have MariaDB, which has no ngram parser
 PROGRESS_INTERVAL = 0.5  # seconds
+SEPARATORS = '":;'  # in apt's settings, and in the list of directories of the loader and of the compiler
 
 
 class Prefix:
@@ -65,12 +66,12 @@ def run_where_bjoern_builds(command: list[str], progress: Progress) -> int:
     if not missing:
         return subprocess.run(command, env=environment.of_pip(command[0])).returncode
     usr = _prefix(missing, "", progress) / "usr"
-    include = [usr / "include", *usr.glob("include/python3*")]
-    libraries = list(usr.glob("lib/*-linux-gnu"))
     flags = {
-        "CPPFLAGS": " ".join(f"-I{path}" for path in include),  # CFLAGS would replace the optimisation flags
+        # The compiler's own lists of directories: options would be split at the spaces of a path.
+        "CPATH": ":".join(map(str, [usr / "include", *usr.glob("include/python3*")])),
+        "LIBRARY_PATH": ":".join(map(str, usr.glob("lib/*-linux-gnu"))),
         # $ORIGIN is the directory of the compiled module: bjoern finds libev there, without the prefix.
-        "LDFLAGS": " ".join(["-Wl,-rpath,$ORIGIN", *(f"-L{path}" for path in libraries)]),
+        "LDFLAGS": "-Wl,-rpath,$ORIGIN",
     }
     status = subprocess.run(command, env=environment.of_pip(command[0], **flags)).returncode
     for library in usr.glob("lib/*/libev.so.4"):
@@ -81,17 +82,24 @@ def run_where_bjoern_builds(command: list[str], progress: Progress) -> int:
 def _prefix(packages: Sequence[str], suite: str, progress: Progress) -> Path:
     """Return the directory of `packages`, which is made on first use. The suite "" is the host's own release."""
     key = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rinha"
-    target = cache / f"{suite or 'host'}-{key}"
-    if target.exists():
-        return target
+    name = f"{suite or 'host'}-{key}"
+    for cache in _caches():
+        if (cache / name).exists():
+            return cache / name
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise OperatorError(
             f"apt-get or dpkg-deb is missing, so this is no Debian or Ubuntu; install {' and '.join(packages)} "
             "with the package manager of this machine, or use compose"
         )
-    cache.mkdir(parents=True, exist_ok=True)
-    with _locked(cache / "lock"):
+    usable = list(filter(_is_usable, _caches()))
+    if not usable:
+        raise OperatorError(
+            f"{ROOT} cannot be written, or its path has one of the characters {' '.join(SEPARATORS)}, so there is no "
+            f"directory for packages; install {' and '.join(packages)} with the package manager of this machine"
+        )
+    cache = usable[0]
+    target = cache / name
+    with locked(cache / "lock"):
         if target.exists():
             return target
         work = cache / f"{target.name}.part"
@@ -102,6 +110,25 @@ def _prefix(packages: Sequence[str], suite: str, progress: Progress) -> Path:
         (work / "prefix").rename(target)
         shutil.rmtree(work)
     return target
+
+
+def _caches() -> Iterator[Path]:
+    """Yield where packages may be: in the user's cache directory, or in the checkout if the user has none."""
+    directory = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    with suppress(RuntimeError):  # the user has no home and is in no list of users
+        directory = directory if directory.is_absolute() else Path.home() / ".cache"
+    for cache in (directory / "rinha", ROOT / ".rinha/cache"):
+        if cache.is_absolute() and not set(SEPARATORS) & set(str(cache)):
+            yield cache
+
+
+def _is_usable(cache: Path) -> bool:
+    """Make a cache directory; return whether this user may write there."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(cache, os.W_OK)
 
 
 def _download(packages: Sequence[str], suite: str, work: Path, progress: Progress) -> list[Path]:
@@ -167,7 +194,8 @@ def _run(command: list[str], apt_settings: str = "", directory: Path | None = No
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file; wait while another process holds it."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

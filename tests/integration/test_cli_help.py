@@ -51,12 +51,14 @@ def test_test_passes_every_argument_to_tox(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str]
 ) -> None:
     monkeypatch.setattr("ops.commands.test.download_servers", lambda: None)
-    make_program(tmp_path / "tox", 'printf "%s\\n" "$@"; exit 5')
+    make_program(tmp_path / "tox", "exit 1")
+    make_program(tmp_path / "python", 'printf "%s\\n" "$@"; exit 5')
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setattr(sys, "argv", ["rinha", "test", *arguments])
 
     assert main() == 5, "the exit status of tox is not returned"
-    assert capfd.readouterr().out.split("\n") == ["run", "-e", "tests", "--", *arguments, ""]
+    command = ["-P", "-m", "tox", "run", "-e", "tests", "--"]
+    assert capfd.readouterr().out.split("\n") == [*command, *arguments, ""]
 
 
 @pytest.mark.parametrize(

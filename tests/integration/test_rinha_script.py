@@ -1,6 +1,7 @@
 """The script `rinha` finds or makes the environment of the commands, and passes its arguments to them."""
 
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -38,7 +39,7 @@ def run_script(checkout: Path, *arguments: str, **environment: str) -> subproces
     [("exit 1", "Python 3.11"), ('case "$*" in *pip*) exit 1;; esac', "needs pip"), ("exit 0", "needs a C compiler")],
 )
 def test_the_script_says_what_the_machine_lacks(checkout: Path, python: str, missing: str) -> None:
-    for name in ("cmp", "dirname", "env", "sed"):
+    for name in ("cmp", "dirname", "env", "flock", "sed"):
         (checkout / "bin").mkdir(exist_ok=True)
         (checkout / "bin" / name).symlink_to(shutil.which(name) or "")
     stand_in = make_program(checkout / "python", python)
@@ -56,7 +57,10 @@ def test_new_requirements_that_cannot_be_installed_leave_the_old_ones_in_use(che
     for name in REQUIREMENTS:
         shutil.copy(checkout / name, checkout / ".venv")
     (checkout / ".venv" / changed).write_text("older")
-    make = 'rm -rf "$5"; mkdir -p "$5/bin"; printf "#!/bin/sh\\nexit 1" > "$5/bin/python"; chmod +x "$5/bin/python"'
+    python = '#!/bin/sh\necho "rinha: the packages cannot be installed" >&2; exit 1'
+    make = (
+        f'rm -rf "$5"; mkdir -p "$5/bin"; printf %s {shlex.quote(python)} > "$5/bin/python"; chmod +x "$5/bin/python"'
+    )
     stand_in = make_program(checkout / "python", f'[ "$2" != venv ] || {{ {make}; }}')
 
     completed = run_script(checkout, "deploy", PYTHON=str(stand_in))
@@ -68,7 +72,8 @@ def test_new_requirements_that_cannot_be_installed_leave_the_old_ones_in_use(che
 
 def test_the_script_passes_every_argument_to_the_commands(checkout: Path) -> None:
     """It makes nothing if the requirements have not changed."""
-    make_program(checkout / ".venv/bin/python", 'echo "$PYTHONPATH"; printf "%s\\n" "$@"')
+    print_all = 'echo "$PYTHONPATH"; printf "%s\\n" "$@"'
+    make_program(checkout / ".venv/bin/python", f'[ "$1" = -I ] || {{ {print_all}; }}')
     for name in REQUIREMENTS:
         shutil.copy(checkout / name, checkout / ".venv")
 

@@ -38,15 +38,18 @@ def test_the_compiler_finds_libev_in_a_prefix_if_the_host_has_none(
     monkeypatch.setattr(debian, "_prefix", unpack)
     monkeypatch.setattr(debian, "Path", lambda *parts: Path("/nowhere") if parts[-1] == "ev.h" else Path(*parts))
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
-    program = "import os, sys; open(sys.argv[1], 'w').write(os.environ['CPPFLAGS'] + '|' + os.environ['LDFLAGS'])"
+    program = "import os, sys; open(sys.argv[1], 'w').write('|'.join(map(os.environ.get, sys.argv[2:])))"
 
-    assert debian.run_where_bjoern_builds([sys.executable, "-c", program, str(tmp_path / "flags")], ignore) == 0
+    names = ["CPATH", "LIBRARY_PATH", "LDFLAGS"]
+    command = [sys.executable, "-c", program, str(tmp_path / "flags"), *names]
+
+    assert debian.run_where_bjoern_builds(command, ignore) == 0
 
     assert unpacked == [(["libev-dev"], "")]
-    include, link = (tmp_path / "flags").read_text().split("|")
-    assert f"-I{tmp_path}/prefix/usr/include" in include
-    assert f"-L{library.parent}" in link
-    assert "-Wl,-rpath,$ORIGIN" in link
+    include, libraries, link = (tmp_path / "flags").read_text().split("|")
+    assert f"{tmp_path}/prefix/usr/include" in include.split(":")
+    assert str(library.parent) in libraries.split(":")
+    assert link == "-Wl,-rpath,$ORIGIN"
     assert (tmp_path / "libev.so.4").read_text() == "libev"
 
 

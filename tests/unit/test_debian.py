@@ -173,3 +173,49 @@ def test_a_program_that_fails_is_reported_with_its_last_line(script: str, reason
         debian._run(["sh", "-c", script])
 
     assert str(failed.value) == f"sh failed: {reason}; is there a network, and room on the disk?"
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"XDG_CACHE_HOME": "x", "HOME": "h"}, "x/rinha"),
+        ({"HOME": "h"}, "h/.cache/rinha"),
+        ({"XDG_CACHE_HOME": "", "HOME": "h h/'q'"}, "h h/'q'/.cache/rinha"),
+        ({"XDG_CACHE_HOME": "../relative", "HOME": "h"}, "h/.cache/rinha"),
+        ({"XDG_CACHE_HOME": "a:b", "HOME": "h"}, "checkout/.rinha/cache"),
+        ({"HOME": 'a"b'}, "checkout/.rinha/cache"),
+        ({"HOME": "file"}, "checkout/.rinha/cache"),
+        ({}, "checkout/.rinha/cache"),
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("apt")
+def test_packages_are_unpacked_where_this_user_may_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str
+) -> None:
+    """In the user's cache directory, or in the checkout if the user has none, or one with an unusable path."""
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(debian, "ROOT", tmp_path / "checkout")
+    (tmp_path / "file").touch()
+    for name in ("XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value if value[:1] in ("", ".") else str(tmp_path / value))
+    if not variables:
+        monkeypatch.setattr(Path, "home", no_home)
+
+    assert install(["nginx"], ignore).path.parent == tmp_path / expected
+
+
+@pytest.mark.usefixtures("apt")
+def test_without_a_place_for_packages_the_message_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    for name in ("XDG_CACHE_HOME", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "file"))
+    monkeypatch.setattr(debian, "ROOT", tmp_path / "a:b")
+
+    with pytest.raises(OperatorError, match=r"a:b cannot be written, or its path .* install nginx"):
+        install(["nginx"], ignore)
