@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import signal
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ from ops.errors import OperatorError
 from ops.polling import wait_until
 from ops.stack.availability import reason_for_silence, wait_for_mysql
 from ops.stack.data_directory import DataDirectory, State, instance_names, worker_sockets
-from ops.system.processes import end_with_parent, kill_group, started_at
+from ops.system.processes import ask_to_end, end_with_parent, is_stopped, kill_group, started_at
 from service.probe import is_serving
 
 READY_TIMEOUT = 30.0  # seconds in which an instance ends, starts again and becomes ready
@@ -33,10 +32,11 @@ class _InstanceProcess:
         )
         self.environment: Mapping[str, str] = dict(variable.split("=", 1) for variable in variables)
 
-    def environment_for(self, socket: Path) -> dict[str, str]:
-        """Return the environment of an instance with one worker, which listens on `socket`."""
+    def environment_for(self, directory: DataDirectory, socket: Path) -> dict[str, str]:
+        """Return the environment of an instance of the same stack with one worker, which listens on `socket`."""
+        sockets = {"LISTEN": f"unix:{socket}", "DB_SOCKET": str(directory.mysql_socket)}
         # Without metrics: their address is that of the running instance.
-        return {**self.environment, "LISTEN": f"unix:{socket}", "WORKERS": "1", "METRICS_LISTEN": ""}
+        return {**self.environment, **sockets, "WORKERS": "1", "METRICS_LISTEN": ""}
 
 
 add_arguments = options.add_stack
@@ -66,6 +66,9 @@ def deploy(directory: DataDirectory, progress: Progress) -> list[str]:
     ):
         _require_mysql(directory, progress, "nothing was restarted")
         state = directory.running()
+        if is_stopped(state.pid):
+            failure = f"./rinha up is stopped and restarts nothing; fg or kill -CONT {state.pid} continues it"
+            raise OperatorError(failure)
         progress("trying the new version")
         _try_new_version(directory, _running_instance(directory, state))
         sockets = {name: worker_sockets(directory.run, name, state.workers) for name in instance_names(state.instances)}
@@ -91,9 +94,14 @@ def _running_instance(directory: DataDirectory, state: State) -> _InstanceProces
         raise OperatorError(f"no API instance is running, ./rinha up is restarting them; see {directory.log}")
     instance = _InstanceProcess(alive[0])
     checkout = instance.environment.get("PYTHONPATH")
-    if checkout != str(ROOT):
+    if not checkout or not _is_this_checkout(Path(checkout)):
         raise OperatorError(f"the stack on {directory.path} runs from {checkout}; run ./rinha deploy there")
     return instance
+
+
+def _is_this_checkout(path: Path) -> bool:
+    """Return whether a path, which may have links, leads to the checkout of this command."""
+    return path.exists() and path.samefile(ROOT)
 
 
 def _try_new_version(directory: DataDirectory, instance: _InstanceProcess) -> None:
@@ -102,11 +110,12 @@ def _try_new_version(directory: DataDirectory, instance: _InstanceProcess) -> No
     with log.open("wb") as output:
         trial = subprocess.Popen(
             instance.command,
-            env=instance.environment_for(socket),
+            env=instance.environment_for(directory, socket),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
+            pass_fds=directory.inherited,
             preexec_fn=end_with_parent,  # noqa: PLW1509 - this process has one thread
         )
 
@@ -138,7 +147,7 @@ def _restart(directory: DataDirectory, name: str, is_ready: Callable[[], bool], 
     old = directory.running().components.get(name)
     successor = None
     if old and started_at(old.pid) == old.started_at:
-        os.kill(old.pid, signal.SIGTERM)
+        ask_to_end(old.pid)
 
     def is_back() -> bool:
         nonlocal successor

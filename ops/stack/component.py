@@ -1,6 +1,8 @@
 """A component of the stack: a supervised process, which is restarted when it dies."""
 
 import contextlib
+import math
+import os
 import signal
 import subprocess
 import time
@@ -8,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ops.console import show
-from ops.system.processes import end_with_parent, kill_group
+from ops.system.processes import ask_to_end, end_with_parent, kill_group
 from service.backoff import Backoff
 
 MAX_PAUSE = 10.0  # seconds between two attempts to start a component that keeps dying
 STOP_TIMEOUT = 30.0  # seconds from SIGTERM to SIGKILL; MySQL writes its buffers back
+MISSING_TIMEOUT = 15.0  # seconds without its files; an instance that stops removes its sockets first
 REOPEN_LOGS = signal.SIGUSR1  # nginx and MySQL then open their logs again
-SUPERVISOR_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP}
+SUPERVISOR_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGCHLD, signal.SIGHUP}
 
 
 class Component:
@@ -35,15 +38,19 @@ class Component:
         self.name = name
         self.process: subprocess.Popen[bytes] | None = None
         self.restarts = 0
+        self.inherited: Sequence[int] = ()  # the open files that the process has from this one
+        self.files: Sequence[Path] = ()  # that the process makes when it starts, and needs
+        self.before_restart: Callable[[], None] = lambda: None
         self._command = command
         self._environment = environment
         self._log = log
         self._join_control_group = join_control_group
         self._backoff = Backoff(MAX_PAUSE)
         self._started = 0.0
+        self._complete_at = math.inf  # when all files were there last
 
     def start(self) -> None:
-        """Start the process."""
+        """Start the process; raise OSError or SubprocessError if that is impossible."""
         with self._log.open("ab") if self._log else contextlib.nullcontext() as output:
             self.process = subprocess.Popen(
                 self._command,
@@ -52,15 +59,16 @@ class Component:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops the components in order
-                preexec_fn=self._prepare,  # noqa: PLW1509 - this process has one thread
+                pass_fds=self.inherited,
+                preexec_fn=self._begin,  # noqa: PLW1509 - this process has one thread
             )
         self._started = time.monotonic()
+        self._complete_at = math.inf
 
-    def _prepare(self) -> None:
+    def _begin(self) -> None:
         end_with_parent()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SUPERVISOR_SIGNALS)
         # Otherwise the signal would end a program that does not handle it yet. nginx and MySQL unblock it.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {REOPEN_LOGS})
+        signal.pthread_sigmask(signal.SIG_SETMASK, {REOPEN_LOGS})
         self._join_control_group()
 
     def is_alive(self) -> bool:
@@ -86,7 +94,13 @@ class Component:
             self.process = None
         if self.process or self._backoff.remaining():
             return False
-        self.start()
+        try:
+            self.before_restart()
+            self.start()
+        except (OSError, subprocess.SubprocessError) as error:
+            pause = self._backoff.record_death(0)
+            show(f"{self.name} cannot be started ({error}); trying again in {pause:.1f} s")
+            return False
         self.restarts += 1
         return True
 
@@ -95,11 +109,26 @@ class Component:
         if self.process:
             self.process.send_signal(REOPEN_LOGS)
 
+    def end_without_files(self) -> None:
+        """Ask the process to end if it lacks one of its files for `MISSING_TIMEOUT` seconds; its successor makes it."""
+        missing = [file.name for file in self.files if not os.path.lexists(file)]
+        now = time.monotonic()
+        if not missing:
+            self._complete_at = now
+        elif self.is_alive() and now - self._complete_at > MISSING_TIMEOUT:
+            show(f"{self.name} is ended, to make its files again: {', '.join(missing)}")
+            self._complete_at = math.inf
+            self._ask_to_end(signal.SIGTERM)
+
+    def _ask_to_end(self, number: signal.Signals) -> None:
+        if self.process and self.process.poll() is None:
+            ask_to_end(self.process.pid, number)
+
     def stop(self, number: signal.Signals) -> None:
         """Stop the process by a signal, and by SIGKILL after `STOP_TIMEOUT` seconds."""
         if not self.process:
             return
-        self.process.send_signal(number)
+        self._ask_to_end(number)
         try:
             self.process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:

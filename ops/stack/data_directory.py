@@ -1,14 +1,13 @@
 """The data directory of a stack: its files, its lock, and the state of the stack that runs on it."""
 
 import fcntl
-import hashlib
 import json
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -17,7 +16,7 @@ from ops.errors import OperatorError
 from ops.system.processes import started_at
 from service.config import Config
 
-MAX_SOCKET_DIRECTORY = 90  # bytes; the kernel accepts socket paths of 107
+MAX_PATH = 107 - len("/run/api64.metrics.sock")  # bytes; the kernel accepts socket paths of 107
 
 
 class RunningComponent(NamedTuple):
@@ -62,11 +61,15 @@ def metrics_socket(run: Path, instance: str) -> Path:
 
 
 class DataDirectory:
-    """The directory of one stack, with MySQL's data, sockets, logs and the state."""
+    """The directory of one stack, with MySQL's data, sockets, logs and the state.
+
+    A program whose command line or settings have a path below `reachable` must inherit the open files `inherited`.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self.log = self.path / "log"
+        self.inherited: tuple[int, ...] = ()
         self._state = self.path / "state.json"
 
     @classmethod
@@ -74,17 +77,29 @@ class DataDirectory:
         """Return the data directory at `path`, or the default one of `port`."""
         return cls(path or ROOT / ".rinha" / str(port))
 
+    @cached_property
+    def reachable(self) -> Path:
+        """The data directory by a path that is short enough for sockets, of characters that no program interprets.
+
+        That is its own path, or else the kernel's name of an open file; raises OSError if there is no such directory.
+        nginx's configuration gives characters such as ; and $ a meaning, MySQL's lists of directories the colon.
+        """
+        if len(os.fsencode(self.path)) <= MAX_PATH and re.fullmatch(r"[\w./+-]+", str(self.path), re.ASCII):
+            return self.path
+        file = os.open(self.path, os.O_PATH | os.O_DIRECTORY)
+        os.set_inheritable(file, True)  # for `sql`, whose process becomes the mysql client
+        self.inherited = (file,)
+        return Path(f"/proc/self/fd/{file}")
+
     @property
     def run(self) -> Path:
-        """The directory for sockets: `run` in the data directory, or a temporary directory.
+        """The directory for sockets and nginx's files."""
+        return self.reachable / "run"
 
-        The path of a socket is short. nginx's configuration gives characters such as ; and $ a meaning.
-        """
-        inside = self.path / "run"
-        if len(os.fsencode(inside)) <= MAX_SOCKET_DIRECTORY and re.fullmatch(r"[\w./+-]+", str(inside), re.ASCII):
-            return inside
-        name = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"rinha-{os.getuid()}-{name}"
+    @property
+    def temporary(self) -> Path:
+        """The directory for MySQL's temporary files, which may be as large as a table."""
+        return self.reachable / "tmp"
 
     @property
     def mysql_socket(self) -> Path:
@@ -104,12 +119,10 @@ class DataDirectory:
 
     def make(self) -> None:
         """Make the directories. Only this user may enter: MySQL's root needs no password on the socket."""
-        for directory in (self.path, self.run, self.log):
+        for directory in (self.path, *(self.path / name for name in ("run", "log", "tmp"))):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             if directory.stat().st_uid != os.geteuid():
                 raise OperatorError(f"{directory} belongs to another user")
-        (self.run / "log").unlink(missing_ok=True)
-        (self.run / "log").symlink_to(self.log)
 
     @contextmanager
     def locked(self, name: str = "lock", refusal: str = "") -> Iterator[None]:
@@ -144,10 +157,12 @@ class DataDirectory:
         """Return the state last written, whether or not that stack still runs."""
         try:
             state: dict[str, Any] = json.loads(self._state.read_text())
+            components = {name: RunningComponent(*one) for name, one in state["components"].items()}
+            return State(**{**state, "components": components})
         except FileNotFoundError:
             return None
-        components = {name: RunningComponent(*one) for name, one in state["components"].items()}
-        return State(**{**state, "components": components})
+        except (ValueError, TypeError, LookupError, AttributeError):  # a power failure may leave an empty file
+            return None
 
     def running(self) -> State:
         """Return the state of the running stack; raise OperatorError if none runs."""

@@ -96,6 +96,7 @@ class MySQLServer:
             f"--socket={self._directory.mysql_socket}",
             f"--pid-file={self._directory.mysql_socket.with_suffix('.pid')}",
             f"--log-error={self._log}",
+            f"--tmpdir={self._directory.temporary}",
             f"--init-file={CONFIGURATION / 'start.sql'}",
             *_connection_options(capacity),
             "--skip-networking",  # all clients are on this host
@@ -128,6 +129,7 @@ class MySQLServer:
             input=statements,
             capture_output=True,
             text=True,
+            pass_fds=self._directory.inherited,
         )
 
     def reserve_command(self) -> list[str]:
@@ -151,6 +153,7 @@ class MySQLServer:
             env=environment.listed(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            pass_fds=self._directory.inherited,
             preexec_fn=lambda: end_with_parent(signal.SIGKILL),
         )
         if completed.returncode:
@@ -208,6 +211,7 @@ class MySQLServer:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                pass_fds=self._directory.inherited,
                 preexec_fn=_end_with_parent_and_unblock_signals,  # noqa: PLW1509 - this process has one thread
             )
         line = ""

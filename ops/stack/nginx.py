@@ -16,6 +16,7 @@ from ops.system.ports import has_ipv6
 CONFIGURATION = ROOT / "lb/nginx.conf"
 ACCESS_LOG, ERROR_LOG = "nginx-access.log", "nginx-error.log"
 LANES = ("people", "searches")  # the upstreams of nginx.conf
+DIRECTORIES = ("client_body", "proxy")  # of nginx.conf: for large bodies and answers, made by nginx when it starts
 PAGE = ROOT / "page"
 # Swagger UI, in the package drf-spectacular-sidecar of requirements-page.txt, and the files of it that the page needs.
 SWAGGER_UI = "drf_spectacular_sidecar/static/drf_spectacular_sidecar/swagger-ui-dist"
@@ -43,8 +44,8 @@ def write_configuration(  # noqa: PLR0913, PLR0917 - what the included files are
     log: Path,
     capacity: Capacity,
     metrics: str = "",
-) -> Path:
-    """Copy nginx.conf to a directory and write the files that it includes beside it; return the path of the copy.
+) -> None:
+    """Copy nginx.conf to a directory and write the files that it includes beside it.
 
     nginx listens on `port`, reaches each of the `instances` at its workers' sockets, and logs to the directory `log`.
     `metrics` is the text of metrics.conf.
@@ -57,7 +58,7 @@ def write_configuration(  # noqa: PLR0913, PLR0917 - what the included files are
     included = included_files(addresses, instances, files, capacity)
     for name, text in {**included, "metrics.conf": metrics}.items():
         (directory / name).write_text(text)
-    return Path(shutil.copyfile(CONFIGURATION, directory / CONFIGURATION.name))  # without the mode of the checkout
+    shutil.copyfile(CONFIGURATION, directory / CONFIGURATION.name)  # without the mode of the checkout
 
 
 def included_files(
@@ -103,20 +104,14 @@ def _link_page(page: Path) -> None:
 
 
 def command(nginx: Sequence[str], configuration: Path, prefix: Path, log: Path) -> list[str]:
-    """Return the command line that runs nginx in the foreground, with its own files in the directory `prefix`."""
+    """Return the command line that runs nginx in the foreground, with the configuration in a directory.
+
+    nginx keeps its own files in the directory `prefix`, and its logs in the directory `log`.
+    """
     # As root, nginx would give its workers to a user who may not enter the data directory.
     user = "user root; " if os.geteuid() == 0 else ""
-    return [
-        *nginx,
-        "-e",
-        f"{log}/{ERROR_LOG}",
-        "-p",
-        f"{prefix}/",
-        "-c",
-        str(configuration),
-        "-g",
-        f"{user}daemon off;",
-    ]
+    files = ["-p", f"{prefix}/", "-c", str(configuration / CONFIGURATION.name), "-e", f"{log}/{ERROR_LOG}"]
+    return [*nginx, *files, "-g", f"{user}daemon off;"]
 
 
 def _lanes(instances: Sequence[Sequence[Path]]) -> list[tuple[list[Path], list[Path]]]:

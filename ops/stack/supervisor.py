@@ -28,8 +28,10 @@ from ops.stack.mysql import MySQLServer
 from ops.system.cgroups import ControlGroups, Limit
 from ops.system.ports import check_port, is_stack_serving
 from ops.system.processes import kill_group, members, started_at, usage
+from ops.terminal import is_screen
 from service.logs import OutputFile
 from service.probe import why_not_ready
+from service.signals import wait_for_signal
 
 # The exit status with which a component refuses its settings, so that another start is of no use.
 REFUSALS = {"nginx": 1}
@@ -78,7 +80,9 @@ class StackSupervisor:
 
     def run(self, progress: Progress) -> None:
         """Start the stack and supervise it until SIGTERM or SIGINT; raise OperatorError if it does not start."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, SUPERVISOR_SIGNALS)
+        # With SIGTTOU, a terminal would stop this process whenever it prints from the background (stty tostop).
+        signal.pthread_sigmask(signal.SIG_BLOCK, {*SUPERVISOR_SIGNALS, signal.SIGTTOU})
+        os.chdir(self._directory.path)  # the directory in which `up` was called may be removed
         try:
             self._start(progress)
             progress("")
@@ -121,12 +125,14 @@ class StackSupervisor:
         if self._groups:
             self._groups.join("up")
         self._ready = True
+        self._supervise_once()
         self._write_state()
 
     def _start_mysql(self, mysql: MySQLServer, progress: Progress) -> None:
         mysql.initialise(progress)
         progress("starting MySQL")
         component = self._add("mysql", mysql.command(self._capacity))
+        component.files = [self._directory.mysql_socket]
 
         def is_starting() -> bool:
             _raise_if_stopped()
@@ -144,7 +150,8 @@ class StackSupervisor:
             DB_SOCKET=str(self._directory.mysql_socket),
             DB_PASSWORD_FILE=str(self._directory.password_file),
         )
-        self._add(instance, [sys.executable, "-P", "-m", "service"], variables)
+        component = self._add(instance, [sys.executable, "-P", "-m", "service"], variables)
+        component.files = worker_sockets(self._directory.run, instance, self._workers)
 
     def _start_nginx(self, program: Sequence[str]) -> None:
         run = self._directory.run
@@ -154,11 +161,12 @@ class StackSupervisor:
         if self._metrics_port:
             address = f"127.0.0.1:{self._metrics_port}"
             metrics = nginx.metrics_server(address, {name: metrics_socket(run, name) for name in names})
-        configuration = nginx.write_configuration(
-            run / "nginx", self._port, sockets, run / "log", self._capacity, metrics
-        )
-        command = nginx.command(program, configuration, run, run / "log")
-        self._add("nginx", command)
+        configuration, log = run / "nginx", self._directory.reachable / "log"
+        write = partial(nginx.write_configuration, configuration, self._port, sockets, log, self._capacity, metrics)
+        write()
+        component = self._add("nginx", nginx.command(program, configuration, run, log))
+        component.files = [run / name for name in nginx.DIRECTORIES]
+        component.before_restart = write
 
     def _wait_until_serving(self, progress: Progress) -> None:
         progress("waiting for the API")
@@ -197,6 +205,7 @@ class StackSupervisor:
             self._directory.log / f"{name}.log" if has_log else None,
             partial(self._groups.join, control_group or name) if self._groups else lambda: None,
         )
+        component.inherited = self._directory.inherited
         component.start()
         self._components.append(component)
         self._write_state()
@@ -206,14 +215,20 @@ class StackSupervisor:
         while True:
             _raise_if_stopped(wait=1.0)
             self._supervise_once()
-            if sys.stdout.isatty():
+            if is_screen():
                 progress(self._status_line())
 
     def _supervise_once(self) -> None:
+        if not self._directory.path.exists():
+            raise OperatorError(f"{self._directory.path} was moved or removed; ./rinha up starts it where it is now")
+        with contextlib.suppress(OSError):
+            self._directory.make()  # a directory in it may have been removed
+        for component in self._components:
+            component.end_without_files()
         if any([component.restart_if_dead() for component in self._components]):  # noqa: C419 - each is looked after
             self._state_is_written = False
         self._rotate_logs()
-        if not self._state_is_written:
+        if not self._state_is_written or self._directory.last_state() is None:
             with contextlib.suppress(OSError):  # a full disk must not stop the stack
                 self._write_state()
 
@@ -246,11 +261,12 @@ class StackSupervisor:
 
 def _raise_if_stopped(wait: float = 0.0) -> None:
     """Raise _Stopped if the operator stops the stack within `wait` seconds; return early if a component ends."""
-    arrived = signal.sigtimedwait(SUPERVISOR_SIGNALS, wait)
-    if arrived and arrived.si_signo == signal.SIGHUP:
+    arrived = wait_for_signal(SUPERVISOR_SIGNALS, wait)
+    if arrived in (None, signal.SIGCHLD) or signal.getsignal(arrived) == signal.SIG_IGN:
+        return  # nohup ignores SIGHUP
+    if arrived == signal.SIGHUP:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the terminal is gone
-    if arrived and arrived.si_signo != signal.SIGCHLD:
-        raise _Stopped
+    raise _Stopped
 
 
 def _end_leftovers(directory: DataDirectory) -> None:
