@@ -131,10 +131,12 @@ def test_what_happened_is_shown_within_a_second(stack: RunningStack, top: JSONTo
         time.sleep(0.1 * total)
         create_person(stack.wire)
         answered = time.monotonic()
-        while (document := top.next())["requests"]["creations"]["total"] < total:
+        people = int(stack.wire.request("GET", OFFICIAL.people_count).body)
+        while (document := top.next()) and (
+            document["requests"]["creations"]["total"] < total or document["database"]["people"] < people
+        ):
             pass
         waited.append(time.monotonic() - answered)
-        assert document["database"]["people"] == int(stack.wire.request("GET", OFFICIAL.people_count).body)
 
     assert max(waited) < TRUE_WITHIN, waited
 
