@@ -144,11 +144,11 @@ def test_without_the_database_requests_are_answered_503_and_the_service_recovers
     containers: BuiltProject,
 ) -> None:
     def last_check(service: str) -> dict[str, Any]:
-        """Return the last result of a health check: "Start", and "ExitCode"."""
-        result: dict[str, Any] = containers.health(service)["Log"][-1]
-        return result
+        """Return the last result of a health check: "Start", and "ExitCode"; None before the first."""
+        results = containers.health(service)["Log"]
+        return results[-1] if results else {"Start": None, "ExitCode": None}
 
-    def instances() -> set[int]:
+    def instances() -> set[int | None]:
         return {last_check(service)["ExitCode"] for service in ("api1", "api2")}
 
     wait_for(lambda: instances() == {0}, "the engine finds both instances healthy", 120)
