@@ -94,6 +94,7 @@ def test_a_stack_serves_and_is_found_by_all_commands(tmp_path: Path, place: Plac
     finally:
         kill_processes_of(stack.data)
         wait_until(lambda: not processes_of(stack.data))
+        shutil.rmtree(stack.data)  # 350 MB
 
 
 class Removal(NamedTuple):
