@@ -134,7 +134,7 @@ def new_database() -> Path:
 
 @contextmanager
 def running_stack(data: Path, *options: str) -> Iterator[RunningStack]:
-    """Run a stack on an empty data directory."""
+    """Run a stack on an empty data directory. Its logs stay; its database, with the reserve of disk, takes 350 MB."""
     stack = RunningStack(free_port(), data)
     stack.copy_new_database()
     stack.up(*options)
@@ -142,3 +142,4 @@ def running_stack(data: Path, *options: str) -> Iterator[RunningStack]:
         yield stack
     finally:
         stack.down()
+        shutil.rmtree(data / "mysql", ignore_errors=True)
