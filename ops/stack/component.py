@@ -1,7 +1,6 @@
 """A component of the stack: a supervised process, which is restarted when it dies."""
 
 import contextlib
-import math
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from service.backoff import Backoff
 
 MAX_PAUSE = 10.0  # seconds between two attempts to start a component that keeps dying
 STOP_TIMEOUT = 30.0  # seconds from SIGTERM to SIGKILL; MySQL writes its buffers back
+FILES_TIMEOUT = 60.0  # seconds in which a new process makes its files; MySQL may have to recover its data first
 MISSING_TIMEOUT = 15.0  # seconds without its files; an instance that stops removes its sockets first
 REOPEN_LOGS = signal.SIGUSR1  # nginx and MySQL then open their logs again
 SUPERVISOR_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGCHLD, signal.SIGHUP}
@@ -47,7 +47,7 @@ class Component:
         self._join_control_group = join_control_group
         self._backoff = Backoff(MAX_PAUSE)
         self._started = 0.0
-        self._complete_at = math.inf  # when all files were there last
+        self._complete_at = 0.0  # when all files were there last, or the time to make them ended
 
     def start(self) -> None:
         """Start the process; raise OSError or SubprocessError if that is impossible."""
@@ -63,7 +63,7 @@ class Component:
                 preexec_fn=self._begin,  # noqa: PLW1509 - this process has one thread
             )
         self._started = time.monotonic()
-        self._complete_at = math.inf
+        self._complete_at = self._started + FILES_TIMEOUT
 
     def _begin(self) -> None:
         end_with_parent()
@@ -117,7 +117,7 @@ class Component:
             self._complete_at = now
         elif self.is_alive() and now - self._complete_at > MISSING_TIMEOUT:
             show(f"{self.name} is ended, to make its files again: {', '.join(missing)}")
-            self._complete_at = math.inf
+            self._complete_at = now
             self._ask_to_end(signal.SIGTERM)
 
     def _ask_to_end(self, number: signal.Signals) -> None:

@@ -137,7 +137,8 @@ def test_a_running_stack_makes_again_what_is_removed(odd_stack: RunningStack, re
     if removal.killed:
         os.kill(components[removal.killed].pid, 9)
 
-    wait_until(path.exists, describe=(odd_stack.data / "log/up.log").read_text)
+    # A component that has just started has a minute to make its files.
+    wait_until(path.exists, timeout=120, describe=(odd_stack.data / "log/up.log").read_text)
     wait_until(lambda: are_served() and is_ready(odd_stack), describe=(odd_stack.data / "log/up.log").read_text)
     assert odd_stack.sql("SELECT 1 AS one") == [["1"]]
 
