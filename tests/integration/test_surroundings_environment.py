@@ -123,7 +123,7 @@ def test_a_stack_serves_whatever_is_exported(surrounded: RunningStack, home: str
 
 
 def test_no_component_has_a_variable_that_is_not_listed(surrounded: RunningStack) -> None:
-    settings = {"LISTEN", "WORKERS", "DB_SOCKET", "DB_PASSWORD_FILE", "PYTHONPATH"}
+    settings = {"LISTEN", "METRICS_LISTEN", "WORKERS", "DB_SOCKET", "DB_PASSWORD_FILE", "PYTHONPATH"}
     for name, component in surrounded.state.components.items():
         lines = Path(f"/proc/{component.pid}/environ").read_bytes().decode().split("\0")[:-1]
         variables = dict(line.split("=", 1) for line in lines if "=" in line)  # nginx writes its title there
@@ -286,7 +286,10 @@ def wheel() -> bytes:
 def test_the_script_passes_no_variable_of_python(tmp_path: Path, variables: dict[str, str]) -> None:
     """The directory of the script is found by a relative path too, whatever CDPATH says."""
     checkout = tmp_path / "lib"  # which /usr has too
-    print_variables = f'exec {sys.executable} -E -c "import json, os; print(json.dumps(dict(os.environ)))"'
+    # The script first asks with -I whether this Python is that of .venv.
+    print_variables = (
+        f'[ "$1" != -I ] || exit 0; exec {sys.executable} -E -c "import json, os; print(json.dumps(dict(os.environ)))"'
+    )
     make_program(checkout / ".venv/bin/python", print_variables)
     shutil.copy(ROOT / "rinha", checkout)
     for file in ROOT.glob("requirements*.txt"):
