@@ -75,7 +75,10 @@ def run_where_bjoern_builds(command: list[str], progress: Progress) -> int:
     }
     status = subprocess.run(command, env=environment.of_pip(command[0], **flags)).returncode
     for library in usr.glob("lib/*/libev.so.4"):
-        shutil.copy(library, sysconfig.get_path("platlib"))
+        # Another file takes the place of the old one, which workers of a running stack may have mapped.
+        new = Path(sysconfig.get_path("platlib"), f"{library.name}.{os.getpid()}")
+        shutil.copy(library, new)
+        new.replace(new.with_name(library.name))
     return status
 
 

@@ -35,8 +35,13 @@ PROGRESS = r"(rinha: .*\n)*"
 WAITING = r"rinha: waiting for MySQL\n"
 LAST = r"rinha: MySQL does not answer: .*"
 SITUATIONS = (
-    Situation("killed", "seed 1200", (0,), rf"{PROGRESS}rinha: .* 1,200 of 1,200 people.*\n"),
-    Situation("killed", "doctor", (0,), rf"{PROGRESS}ok +components +running: mysql, reserve, api1, nginx\n(ok .*\n)+"),
+    Situation("killed", "seed 1200", (0,), rf"{PROGRESS}rinha: (.* )?1,200 of 1,200 people.*\n"),
+    Situation(
+        "killed",
+        "doctor",
+        (0,),
+        rf"{PROGRESS}ok +components +running: mysql, reserve, api1, nginx\n((ok|rinha:) .*\n)+",
+    ),
     Situation("killed", "deploy", (0,), rf"{PROGRESS}rinha: the new version serves\n"),
     Situation("stopped", "status", (0,), r"http.*  MySQL does not answer\n(.*\n)+"),
 )

@@ -43,7 +43,10 @@ def test_the_compiler_finds_libev_in_a_prefix_if_the_host_has_none(
     names = ["CPATH", "LIBRARY_PATH", "LDFLAGS"]
     command = [sys.executable, "-c", program, str(tmp_path / "flags"), *names]
 
-    assert debian.run_where_bjoern_builds(command, ignore) == 0
+    (tmp_path / "libev.so.4").write_text("old")
+    with (tmp_path / "libev.so.4").open() as mapped:
+        assert debian.run_where_bjoern_builds(command, ignore) == 0
+        assert mapped.read() == "old", "a worker that runs keeps the library which it has mapped"
 
     assert unpacked == [(["libev-dev"], "")]
     include, libraries, link = (tmp_path / "flags").read_text().split("|")
