@@ -93,8 +93,12 @@ def ops_command(*arguments: str) -> list[str]:
 
 
 def ops_environment(root: Path = ROOT) -> dict[str, str]:
-    """Return the environment in which the commands of the checkout `root` run."""
-    return {**os.environ, "PYTHONPATH": str(root)}
+    """Return the environment in which the commands of the checkout `root` run: that of a shell on a terminal.
+
+    tox and CI have no TERM, and tox sets PYTHONIOENCODING.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONIOENCODING"}
+    return {**inherited, "TERM": "xterm-256color", "PYTHONPATH": str(root)}
 
 
 def rinha(*arguments: str, timeout: float = 120, root: Path = ROOT, **options: Any) -> subprocess.CompletedProcess[str]:
