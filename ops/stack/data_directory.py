@@ -14,9 +14,9 @@ from typing import IO, Any, NamedTuple
 from ops import ROOT
 from ops.errors import OperatorError
 from ops.system.processes import started_at
-from service.config import Config
+from service.config import MAX_SOCKET_PATH, Config
 
-MAX_PATH = 107 - len("/run/api64.metrics.sock")  # bytes; the kernel accepts socket paths of 107
+MAX_PATH = MAX_SOCKET_PATH - len("/run/api64.metrics.sock")  # bytes
 
 
 class RunningComponent(NamedTuple):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ops import ROOT
-from ops.commands.doctor import REQUIREMENTS
+from ops.checks.stack import REQUIREMENTS
 from tests.support.commands import check_refused
 from tests.support.polling import TIMEOUT
 from tests.support.processes import make_program

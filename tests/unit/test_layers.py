@@ -55,8 +55,8 @@ OWNERS: dict[str, set[str]] = {
 
 # The packages, from the bottom up: each may import from itself and from the packages before it in this list.
 PACKAGES = (
-    "service", "ops", "ops.system", "ops.stack", "ops.watch", "bench", "ops.commands", "ops.__main__", "tests.support",
-    "tests",
+    "service", "ops", "ops.system", "ops.stack", "ops.checks", "ops.watch", "bench", "ops.commands", "ops.__main__",
+    "tests.support", "tests",
 )  # fmt: skip
 OWN = ("service", "ops", "bench", "tests")
 

@@ -1,0 +1,1 @@
+"""The checks of a running stack that `doctor` makes."""
