@@ -146,6 +146,8 @@ def _work(listener: socket.socket, make_app: Callable[[], Any], parent: int, shu
 
     status = 1
     try:
+        # Until bjoern runs, Python handles SIGINT, unless this process has inherited that it is ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, stop)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

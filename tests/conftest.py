@@ -1,6 +1,7 @@
 """The stacks and clients that test modules share; each worker of pytest-xdist has its own."""
 
 import secrets
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,7 +28,13 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take the seed of the main process."""
+    """Take the seed of the main process; let Ctrl-C and a closed terminal end what the tests start.
+
+    A process that a script has started in the background ignores these signals, and so do its children.
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if hasattr(config, "workerinput"):
         config.option.seed = config.workerinput["seed"]
 

@@ -14,8 +14,10 @@ from tests.support.instance import (
     SHARED,
     SOCKETS,
     TCP,
+    Instance,
     Start,
     connect,
+    service_environment,
 )
 from tests.support.mysql import locked_table, waiting_statements
 from tests.support.people import create_person
@@ -36,6 +38,32 @@ def test_an_idle_instance_stops_at_once(start: Start, listener: str, number: sig
     assert instance.wait() == 0
     assert not instance.workers()
     assert not instance.open_addresses()
+
+
+STOPPED_AT_START = """
+import os, signal, time
+from service.server import Supervisor
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+supervisor = os.getpid()
+
+def make_app(worker):
+    os.kill(supervisor, signal.SIGTERM)
+    time.sleep(2)
+
+Supervisor([os.environ["LISTEN"]], make_app, 600).run()
+"""
+
+
+def test_a_worker_ends_while_it_starts(stack: RunningStack, directory: Path) -> None:
+    """A script starts its processes in the background with SIGINT ignored."""
+    environment = service_environment(stack, LISTEN=f"unix:{directory}/api.sock", WORKERS="1")
+    instance = Instance(environment, directory / "log", ("-c", STOPPED_AT_START))
+    try:
+        assert instance.wait() == 0, instance.log()
+        assert "did not finish in time" not in instance.log()
+    finally:
+        instance.kill()
 
 
 @LISTENERS
