@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 from unicodedata import normalize
 
-from service.search_key import Weights, encode
+from service.search_key import Weights, encode, in_first_alphabet
 
 LIMIT = 50
 NGRAM_SIZE = 3  # ngram_token_size in db/my.cnf
@@ -49,6 +49,11 @@ class SearchPlan(NamedTuple):
             f'+"{encode(ngram, alphabet)}"' if len(ngram) == NGRAM_SIZE else f"+{encode(ngram, alphabet)}*"
             for ngram in self.ngrams
         )
+
+    def may_match(self, search_key: str) -> bool:
+        """Return whether the match expression of its alphabet may match a row with this search key."""
+        key = in_first_alphabet(search_key)
+        return all(encode(ngram, 0) in key for ngram in self.ngrams)
 
 
 class Sample:

@@ -21,7 +21,7 @@ from service.statements import CONTAINS, PERSON
 from service.timed_reader import TimedReader
 
 QUIET_PERIOD = 60  # seconds without a write, after which the last sync has ended
-GATE_VALIDITY = 0.005  # seconds, in which fewer than MAX_NEW_CODES codes come
+GATE_VALIDITY = 0.005  # seconds, much less than a sync writes before it empties the cache
 MAX_NEW_CODES = 9000  # since the gate was read; with more, all canary rows may be of a later sync (docs/search.md)
 SYNC_PAUSE = 0.005  # seconds, in which InnoDB usually commits a sync
 MAX_ATTEMPTS = 20  # after which a scan answers, which needs no index
@@ -32,8 +32,8 @@ _BY_NGRAMS = (
     f"WHERE MATCH (busca) AGAINST (%s IN BOOLEAN MODE) AND {CONTAINS} LIMIT {LIMIT}"
 )
 _BY_NGRAMS_WITH_CANARIES = (
-    f"SELECT {{hint}} CONCAT_WS(CHAR(31 USING utf8mb4), {_CANARY}, IF({CONTAINS}, {PERSON}, NULL)) FROM pessoas "
-    f"WHERE MATCH (busca) AGAINST (%s IN BOOLEAN MODE) AND ({CONTAINS} OR {_CANARY} IN ({{canaries}})) "
+    f"SELECT {{hint}} CONCAT_WS(CHAR(31 USING utf8mb4), {_CANARY}, {{search_key}}, IF({CONTAINS}, {PERSON}, NULL)) "
+    f"FROM pessoas WHERE MATCH (busca) AGAINST (%s IN BOOLEAN MODE) AND ({CONTAINS} OR {_CANARY} IN ({{canaries}})) "
     f"LIMIT {LIMIT + len(CANARY_DISTANCES)}"
 )
 
@@ -43,6 +43,7 @@ class _Expression(NamedTuple):
 
     all: str
     cached: str
+    has_several_cached: bool
 
 
 class SyncGuard:
@@ -79,18 +80,18 @@ class SyncGuard:
         self, plan: SearchPlan, alphabets: range, gate: Gate, reader: TimedReader
     ) -> Sequence[Row] | None:
         expressions = {alphabet: f"({plan.match_expression(alphabet)})" for alphabet in alphabets}
-        expression = _Expression(
-            " ".join(expressions.values()),
-            " ".join(expressions[alphabet] for alphabet in alphabets if gate.may_be_cached(alphabet)),
-        )
+        cached = [expressions[alphabet] for alphabet in alphabets if gate.may_be_cached(alphabet)]
+        expression = _Expression(" ".join(expressions.values()), " ".join(cached), len(cached) > 1)
         for _ in range(MAX_ATTEMPTS):
             connection, canaries = self._database.connections, gate.canaries()
             if not expression.cached or not canaries or self._was_quiet():
                 rows = reader.read(_BY_NGRAMS, (expression.all, plan.pattern))
                 is_complete = not expression.cached or self._is_current(gate, 1)
             elif gate.newest_lost_canary < min(canaries):
-                rows, has_canaries = self._search_with_canaries(expression, plan.pattern, canaries, reader)
-                is_complete = has_canaries and self._is_current(gate, MAX_NEW_CODES)
+                rows, found = self._search_with_canaries(expression, plan.pattern, canaries, reader)
+                if expression.has_several_cached and any(map(plan.may_match, found.values())):
+                    return self._search_singly(plan, alphabets, reader)
+                is_complete = canaries <= found.keys() and self._is_current(gate, MAX_NEW_CODES)
             else:
                 return None
             if (is_complete and connection == self._database.connections) or len(rows) >= LIMIT:
@@ -102,13 +103,29 @@ class SyncGuard:
 
     def _search_with_canaries(
         self, expression: _Expression, pattern: str, canaries: set[int], reader: TimedReader
-    ) -> tuple[Sequence[Row], bool]:
-        """Return the rows that match, and whether all canary rows were found."""
+    ) -> tuple[Sequence[Row], dict[int, str]]:
+        """Return the rows that match, and the search keys of the canary rows found (empty for one alphabet)."""
+        search_key = "busca" if expression.has_several_cached else "''"
         statement = _BY_NGRAMS_WITH_CANARIES.replace("{canaries}", ", ".join(map(str, canaries)))
+        statement = statement.replace("{search_key}", search_key)
         against = f"{expression.all} {' '.join(map(canary_key, canaries))} {expression.cached}"
-        parts = [row.partition("\x1f") for (row,) in reader.read(statement, (pattern, against, pattern))]
-        rows = [(person,) for _, _, person in parts if person]
-        return rows, canaries <= {int(number) for number, _, _ in parts}
+        parts = [(*row.split("\x1f", 2), "") for (row,) in reader.read(statement, (pattern, against, pattern))]
+        rows = [(part[2],) for part in parts if part[2]]
+        return rows, {int(number): key for number, key, *_ in parts if int(number) in canaries}
+
+    def _search_singly(self, plan: SearchPlan, alphabets: range, reader: TimedReader) -> Sequence[Row] | None:
+        """Search one alphabet after the other; return as `search` does.
+
+        A canary row that has the n-grams itself may be found with the rows of its own alphabet, outside the moment
+        that it stands for. Rows of another alphabet may be hidden in that moment.
+        """
+        rows: list[Row] = []
+        for alphabet in alphabets:
+            found = self._search_guarded(plan, range(alphabet, alphabet + 1), self.read_gate(), reader)
+            if found is None:
+                return None
+            rows += found
+        return rows
 
     def _is_current(self, gate: Gate, new_codes: int) -> bool:
         """Return whether fewer than `new_codes` codes came since `gate`, the newest gate, was read.

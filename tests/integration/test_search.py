@@ -7,11 +7,14 @@ from collections.abc import Iterator
 import pytest
 from pymysql.cursors import Cursor
 
+from service.database import Database
+from service.finder import Finder
 from service.person import Person
 from service.search import SearchPlan, plan_search
-from service.search_key import ALPHABET_STARTS
+from service.search_key import ALPHABET_STARTS, newest_alphabet
 from service.store import PeopleStore
-from tests.support.mysql import root_cursor
+from service.timed_reader import Step
+from tests.support.mysql import fetch_row, fetch_rows, root_cursor
 from tests.support.oracle import (
     Oracle,
     Planner,
@@ -135,6 +138,30 @@ def test_the_oracle_rejects_the_results_of_a_wrong_plan(
     monkeypatch.setattr("service.finder.plan_search", BROKEN[broken])
 
     assert any(search_error(search_store, oracle, term) for term in terms(people))
+
+
+def test_canary_rows_with_the_term_in_one_of_two_alphabets(
+    operator_stack: RunningStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search reads each alphabet by itself then, and still finds the people of both."""
+    monkeypatch.setattr("service.finder.plan_search", plan_full_text)
+    database = Database(operator_stack.config)
+    store, term, steps = PeopleStore(operator_stack.config), new_nickname(), list[Step]()
+    with root_cursor(operator_stack) as root:
+        store.add(new_person(name=term))
+        root.execute("UPDATE contagem SET letras = (letras DIV 8000 + 1) * 8000 - 1")
+        canary = new_person(name=f"{term} as well")
+        store.add(canary)
+        ((codes,),) = fetch_rows(root, "SELECT letras FROM contagem")
+        begin_alphabet(root, newest_alphabet(int(codes)) + 1)
+        store.add(new_person(name=f"{term} too"))
+        is_canary = fetch_row(root, "SELECT marca & 0xFFFFFFFF > 0 FROM pessoas WHERE id = %s", (canary.id,))
+
+    found = Finder(database).find(term, steps.append)
+
+    assert is_canary == (1,)
+    assert len(found) == 3
+    assert len(steps) >= 3, "no alphabet was read by itself"
 
 
 def test_a_search_returns_at_most_fifty_people(search_store: PeopleStore) -> None:

@@ -9,6 +9,7 @@ import service.gate
 import service.sync_guard
 from service.errors import SearchTimeout
 from service.finder import Finder
+from service.search import SearchPlan
 from tests.support.index_model import (
     SITUATIONS,
     Index,
@@ -16,6 +17,7 @@ from tests.support.index_model import (
     after_silence,
     count_misses,
     name_of,
+    steadily,
     use_model_time,
 )
 
@@ -26,6 +28,28 @@ from tests.support.index_model import (
 )
 def test_no_person_is_missed_during_a_sync(situation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert count_misses(monkeypatch, SITUATIONS[situation]) == 0
+
+
+def count_misses_beside_canary_rows_with_the_term(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Return the misses among 6,000 searches for rows of syncs that have rows of two alphabets."""
+    situation = Situation(steadily(3000, 100), writing=0.1, codes=130_000, echo=200)
+    # As many rows as elsewhere, whose number of codes is that of their characters.
+    monkeypatch.setattr(service.sync_guard, "MAX_NEW_CODES", service.sync_guard.MAX_NEW_CODES * situation.codes // 100)
+    return count_misses(monkeypatch, situation, seeds=20)
+
+
+@pytest.mark.long
+def test_no_person_is_missed_if_canary_rows_of_another_alphabet_have_the_term(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert count_misses_beside_canary_rows_with_the_term(monkeypatch) == 0
+
+
+@pytest.mark.long
+def test_the_model_finds_misses_if_a_canary_row_with_the_term_stands_for_all_alphabets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(SearchPlan, "may_match", lambda plan, search_key: False)
+
+    assert count_misses_beside_canary_rows_with_the_term(monkeypatch) > 3
 
 
 def test_no_person_is_missed_if_a_worker_pauses_while_writes_begin_again(monkeypatch: pytest.MonkeyPatch) -> None:
