@@ -219,6 +219,11 @@ def test_every_dependency_has_a_reason_and_a_pin(document: str, heading: str) ->
     assert all(reasons.values())
 
 
+@pytest.mark.parametrize("path", sorted(ROOT.glob("requirements*.txt")), ids=lambda path: path.name)
+def test_requirements_name_no_place_of_the_machine_that_made_them(path: Path) -> None:
+    assert not re.search(r"^ *--(?!hash=sha256:)", path.read_text(), re.MULTILINE)
+
+
 def test_every_test_module_and_fault_of_reliability_md_exists() -> None:
     promises = DOCUMENTS["docs/reliability.md"]
     rows = "".join(line for line in promises.splitlines() if line.startswith("|"))
