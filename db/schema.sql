@@ -1,5 +1,5 @@
 -- Creates the tables and triggers in the current database, which is `rinha`. The server must have the settings of
--- my.cnf. InnoDB stores two of them with a full-text index: ngram_token_size and innodb_ft_enable_stopword.
+-- my.cnf: ngram_token_size and innodb_ft_enable_stopword decide which n-grams the full-text index has.
 -- upgrade.sh upgrades the tables of older releases.
 SET NAMES utf8mb4;  -- the encoding of this file
 

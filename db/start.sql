@@ -1,7 +1,8 @@
 -- MySQL executes these statements at each start, before it accepts connections (--init-file).
 
--- MySQL starts without my.cnf too: it ignores a file that it may not read, or that all users may write. Then the index
--- loses rows for ever, and a power failure loses acknowledged people. So MySQL refuses all users except root.
+-- MySQL starts without my.cnf too: it ignores a file that it may not read, or that all users may write. With MySQL's own
+-- n-gram size and stopwords, searches would miss people for ever. With less durable settings, a power failure would lose
+-- acknowledged people. So MySQL refuses all users except root.
 SET GLOBAL offline_mode = NOT (
   @@GLOBAL.ngram_token_size = 3
   AND @@GLOBAL.innodb_ft_enable_stopword = 0
