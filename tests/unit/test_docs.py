@@ -112,7 +112,10 @@ def test_both_readmes_have_the_same_commands_and_outputs() -> None:
 
 @pytest.mark.parametrize(("english", "portuguese"), [("Limits", "Limites"), ("Results", "Resultados")])
 def test_both_readmes_have_the_same_numbers(english: str, portuguese: str) -> None:
-    translated = [[cell.replace("todas", "all").replace("contêineres", "containers") for cell in row] for row in table(PORTUGUESE, portuguese)]
+    translated = [
+        [cell.replace("todas", "all").replace("contêineres", "containers") for cell in row]
+        for row in table(PORTUGUESE, portuguese)
+    ]
 
     assert translated == table(README, english)
 
