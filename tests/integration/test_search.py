@@ -3,6 +3,7 @@
 import random
 import unicodedata
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pymysql.cursors import Cursor
@@ -24,7 +25,7 @@ from tests.support.oracle import (
     search_error,
 )
 from tests.support.people import create_person, new_nickname, new_person
-from tests.support.stack import RunningStack
+from tests.support.stack import RunningStack, running_stack
 
 FRAGMENTS = [
     "a", "ab", "abc", "José", "jose", "JOSÉ", "Ana", "Ana-Maria", "O'Neil", "D'Ávila", "node", "Node.js", "C", "C#",
@@ -140,24 +141,23 @@ def test_the_oracle_rejects_the_results_of_a_wrong_plan(
     assert any(search_error(search_store, oracle, term) for term in terms(people))
 
 
-def test_canary_rows_with_the_term_in_one_of_two_alphabets(
-    operator_stack: RunningStack, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_canary_rows_with_the_term_in_one_of_two_alphabets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The search reads each alphabet by itself then, and still finds the people of both."""
     monkeypatch.setattr("service.finder.plan_search", plan_full_text)
-    database = Database(operator_stack.config)
-    store, term, steps = PeopleStore(operator_stack.config), new_nickname(), list[Step]()
-    with root_cursor(operator_stack) as root:
-        store.add(new_person(name=term))
-        root.execute("UPDATE contagem SET letras = (letras DIV 8000 + 1) * 8000 - 1")
-        canary = new_person(name=f"{term} as well")
-        store.add(canary)
-        ((codes,),) = fetch_rows(root, "SELECT letras FROM contagem")
-        begin_alphabet(root, newest_alphabet(int(codes)) + 1)
-        store.add(new_person(name=f"{term} too"))
-        is_canary = fetch_row(root, "SELECT marca & 0xFFFFFFFF > 0 FROM pessoas WHERE id = %s", (canary.id,))
+    with running_stack(tmp_path) as stack:
+        database = Database(stack.config)
+        store, term, steps = PeopleStore(stack.config), new_nickname(), list[Step]()
+        with root_cursor(stack) as root:
+            store.add(new_person(name=term))
+            root.execute("UPDATE contagem SET letras = (letras DIV 8000 + 1) * 8000 - 1")
+            canary = new_person(name=f"{term} as well")
+            store.add(canary)
+            ((codes,),) = fetch_rows(root, "SELECT letras FROM contagem")
+            begin_alphabet(root, newest_alphabet(int(codes)) + 1)
+            store.add(new_person(name=f"{term} too"))
+            is_canary = fetch_row(root, "SELECT marca & 0xFFFFFFFF > 0 FROM pessoas WHERE id = %s", (canary.id,))
 
-    found = Finder(database).find(term, steps.append)
+        found = Finder(database).find(term, steps.append)
 
     assert is_canary == (1,)
     assert len(found) == 3
