@@ -11,7 +11,10 @@ SAME_SECOND = 0.999  # seconds: the access log has whole seconds, and a request'
 
 
 class Request(NamedTuple):
-    """A line of nginx's access log. `time` is in seconds since the epoch, and `upstream` names the worker."""
+    """A line of nginx's access log.
+
+    `time` is in seconds since the epoch. `upstream` names the worker, and nginx if nginx has made the answer itself.
+    """
 
     time: float
     id: str
@@ -44,7 +47,8 @@ def parse_request(line: bytes) -> Request | None:
     """Return the request of a line of the access log; None if it is not one, such as the rest of a cut line."""
     try:
         found = json.loads(line)
-        sockets = [server.rpartition("/")[2].removesuffix(".sock") for server in found["upstream"].split(", ")]
+        tried = [server.rpartition("/")[2].removesuffix(".sock") for server in found["upstream"].split(", ") if server]
+        *_, last = found["upstream_status"].split(", ")
         return Request(
             _seconds(found["time"]) + SAME_SECOND,
             found["request_id"],
@@ -52,7 +56,7 @@ def parse_request(line: bytes) -> Request | None:
             found["uri"],
             int(found["status"]),
             round(float(found["seconds"]) * 1000),
-            ", ".join(sockets) if found["upstream"] else "nginx",
+            ", ".join(tried if tried and last == found["status"] else [*tried, "nginx"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -13,7 +13,7 @@ TIMES_SECONDS = 10.0  # whose requests the percentiles describe
 PERCENTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
 _LINE = re.compile(
-    rb'"method":"([A-Z]*)","uri":"([^"?\\]*).*?"status":"(\d+)".*?"seconds":"(\d+)\.(\d{3})"'
+    rb'"method":"([A-Z_-]*)","uri":"([^"?\\]*).*?"status":"(\d+)".*?"seconds":"(\d+)\.(\d{3})"'
 )  # of the format `json` in lb/nginx.conf
 _READ_PREFIXES = tuple(f"{dialect.people}/".encode() for dialect in (OFFICIAL, ENGLISH))
 _KINDS: dict[tuple[bytes, bytes], str] = {

@@ -12,7 +12,8 @@ ID = "01a220f8-d583-7a31-8894-f45ece5de753"
 NGINX = {
     "time": "2026-11-28T07:05:29+00:00", "request_id": "72cf", "client": "127.0.0.1", "method": "GET",
     "uri": "/pessoas?t=maria", "status": "503", "bytes": "139", "seconds": "0.962",
-    "upstream": "unix:/run/rinha/api1.1.sock, unix:/run/rinha/api2.1.sock", "upstream_seconds": "0.962",
+    "upstream": "unix:/run/rinha/api1.1.sock, unix:/run/rinha/api2.1.sock", "upstream_status": "502, 503",
+    "upstream_seconds": "0.962",
 }  # fmt: skip
 SERVICE = {
     "time": "2026-11-28T07:05:29.870+00:00", "level": "WARNING", "pid": 2044, "request_id": "72cf",
@@ -43,11 +44,21 @@ def test_a_request_is_shown_with_the_messages_of_its_id() -> None:
     ]
 
 
-def test_a_request_that_nginx_answered_alone_says_so() -> None:
-    parsed = parse_request(json.dumps({**NGINX, "upstream": ""}).encode())
+@pytest.mark.parametrize(
+    ("upstream", "upstream_status", "shown"),
+    [
+        ("unix:/run/rinha/api1.1.sock", "503", "api1.1"),
+        ("unix:/run/rinha/api1.1.sock", "502", "api1.1, nginx"),
+        ("unix:/run/rinha/api1.1.sock, unix:/run/rinha/api2.1.sock", "504, 502", "api1.1, api2.1, nginx"),
+        ("people", "502", "people, nginx"),
+        ("", "", "nginx"),
+    ],
+)
+def test_a_request_that_nginx_answered_itself_says_so(upstream: str, upstream_status: str, shown: str) -> None:
+    parsed = parse_request(json.dumps({**NGINX, "upstream": upstream, "upstream_status": upstream_status}).encode())
 
     assert parsed
-    assert parsed.upstream == "nginx"
+    assert parsed.upstream == shown
 
 
 @pytest.mark.parametrize("line", [b"", b"{", b"[]", b'"x"', b'{"time":"now"}', json.dumps(NGINX).encode()[9:]])

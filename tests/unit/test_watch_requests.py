@@ -22,7 +22,8 @@ def line(method: str = "GET", uri: str = "/pessoas?t=ana", status: int = 200, se
         ("GET", "/pessoas", "searches"), ("HEAD", "/users", "searches"),
         ("GET", "/pessoas/1", "reads"), ("HEAD", "/users/1", "reads"),
         ("GET", "/contagem-pessoas", "counts"), ("GET", "/users-count", "counts"),
-        ("POST", "/pessoas/1", "others"), ("DELETE", "/pessoas", "others"), ("GET", "/", "others"), ("", "", "others"),
+        ("POST", "/pessoas/1", "others"), ("M-SEARCH", "/pessoas", "others"), ("DELETE", "/pessoas", "others"),
+        ("GET", "/", "others"), ("", "", "others"),
     ],
 )  # fmt: skip
 def test_a_request_has_a_kind_by_method_and_path(method: str, path: str, kind: str) -> None:
