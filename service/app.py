@@ -93,7 +93,8 @@ def _raise_http_error(request: Request, response: Response, error: ServiceError,
 
 
 def _raise_internal_server_error(request: Request, response: Response, error: Exception, params: object) -> NoReturn:
-    log.error("%s %r failed", request.method, request.path, exc_info=error)
+    # Without the path, which may be a name; nginx's line of the same id has it.
+    log.error("%s %s failed", request.method, request.uri_template or "of an unknown path", exc_info=error)
     raise Problem(ServiceError("a defect of the service; it has been logged"))
 
 

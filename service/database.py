@@ -17,6 +17,7 @@ from pymysql.converters import encoders
 
 from service.config import Config
 from service.errors import SearchTimeout, Unavailable
+from service.logs import hide_values
 from service.metrics import DATABASE_CONNECTIONS, DATABASE_OPERATIONS, DOUBTFUL_INSERTS
 
 RETRY_AFTER_FAILURE = 0.2  # seconds for which the circuit breaker stays open after a connection failed
@@ -66,7 +67,7 @@ class _Connector:
             # PyMySQL does not close the socket of a failed connection; its traceback would keep the socket open.
             traceback.clear_frames(error.__traceback__)
             self._open_until = time.monotonic() + RETRY_AFTER_FAILURE
-            log.warning("MySQL is away: %s", error)
+            log.warning("MySQL is away: %s", _text_of(error))
             raise Unavailable("the database is away") from error
         raise Unavailable("the database is still busy with an earlier request")
 
@@ -258,11 +259,16 @@ def _was_reply_lost(error: Exception) -> bool:
     return error.args[:1] == (CR.CR_SERVER_LOST,)
 
 
+def _text_of(error: Exception) -> str:
+    """Return MySQL's number and message of an error, without the values that it quotes."""
+    return hide_values(" ".join(map(str, error.args)))
+
+
 def _service_error(error: pymysql.MySQLError) -> Exception:
     """Return the exception for a MySQL error that is not worth another attempt."""
     if error.args[:1] == (ER.QUERY_TIMEOUT,):
         return SearchTimeout()
     if error.args[:1] == (RESULT_CACHE_EXCEEDED,):
         return ResultCacheExceeded()
-    log.warning("MySQL: %s", error)
+    log.warning("MySQL: %s", _text_of(error))
     return Unavailable("the database did not answer in time, or answered with an error")

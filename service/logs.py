@@ -1,19 +1,32 @@
-"""Log lines as JSON, each with the id of the request that it belongs to."""
+"""Log lines as JSON, each with the id of the request that it belongs to, and without the values of the request."""
 
 import contextlib
 import json
 import logging
 import os
+import re
 import stat
+import traceback
+from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TextIO
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
+_QUOTED = re.compile(r"(?<!\w)'.*'", re.DOTALL)  # from the first quotation mark to the last: a value may have some
+
+
+def hide_values(message: str) -> str:
+    """Return a message without what it quotes, which may be a search term or a name."""
+    return _QUOTED.sub("***", message)
+
 
 class JSONFormatter(logging.Formatter):
-    """Formats a record as one JSON object: time, level, pid, request_id and message, and exception if there is one."""
+    """Formats a record as one JSON object: time, level, pid, request_id and message, and exception if there is one.
+
+    An exception is its type and its traceback. Its message may quote the request.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line of JSON."""
@@ -24,9 +37,17 @@ class JSONFormatter(logging.Formatter):
             "request_id": request_id.get(),
             "message": record.getMessage(),
         }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+        if record.exc_info and record.exc_info[1]:
+            line["exception"] = "\n".join(_traceback_of(record.exc_info[1]))
         return json.dumps(line, ensure_ascii=False)
+
+
+def _traceback_of(error: BaseException) -> Iterator[str]:
+    """Yield the traceback and the type of an error, after those of the error that it follows from."""
+    earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if earlier:
+        yield from _traceback_of(earlier)
+    yield "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
 
 
 class OutputFile:

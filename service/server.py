@@ -156,6 +156,6 @@ def _work(listener: socket.socket, make_app: Callable[[], Any], parent: int, shu
         status = 0
     except KeyboardInterrupt:
         status = 0
-    except Exception:
-        log.exception("worker failed")
+    except Exception as error:
+        log.exception("worker failed: %s", error)
     os._exit(status)

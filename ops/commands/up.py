@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PORT",
         help="count and time the requests, and answer Prometheus on this port of localhost",
     )
+    add("--log-terms", action="store_true", help="log search terms and names, and nginx's errors, which quote them")
     add("--detach", action="store_true", help="run the stack in the background, and return once it is ready")
 
 
@@ -64,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.log_limit << 20,
         limits,
         arguments.metrics_port,
+        arguments.log_terms,
     )
     with directory.locked():
         StackSupervisor(directory, plan).run(show_progress)

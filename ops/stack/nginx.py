@@ -24,11 +24,12 @@ SWAGGER_UI_FILES = ("swagger-ui-bundle.js", "swagger-ui.css")
 
 
 class Files(NamedTuple):
-    """The logs that nginx writes, and the directory that it serves."""
+    """The logs that nginx writes, whether they have search terms and names, and the directory that nginx serves."""
 
     error_log: str
     access_log: str
     page: Path
+    log_terms: bool = False
 
 
 def find_program(progress: Progress) -> list[str]:
@@ -44,17 +45,18 @@ def write_configuration(  # noqa: PLR0913, PLR0917 - what the included files are
     log: Path,
     capacity: Capacity,
     metrics: str = "",
+    log_terms: bool = False,
 ) -> None:
     """Copy nginx.conf to a directory and write the files that it includes beside it.
 
-    nginx listens on `port`, reaches each of the `instances` at its workers' sockets, and logs to the directory `log`.
-    `metrics` is the text of metrics.conf.
+    nginx listens on `port`, reaches each of the `instances` at its workers' sockets, and logs to the directory `log`,
+    with search terms and names if `log_terms`. `metrics` is the text of metrics.conf.
     """
     directory.mkdir(exist_ok=True)
     page = directory / "page"
     _link_page(page)
     addresses = [str(port), f"[::]:{port}"] if has_ipv6() else [str(port)]
-    files = Files(f"{log}/{ERROR_LOG}", f"{log}/{ACCESS_LOG}", page)
+    files = Files(f"{log}/{ERROR_LOG}", f"{log}/{ACCESS_LOG}", page, log_terms)
     included = included_files(addresses, instances, files, capacity)
     for name, text in {**included, "metrics.conf": metrics}.items():
         (directory / name).write_text(text)
@@ -73,6 +75,11 @@ def included_files(
         "limits.conf": f"worker_rlimit_nofile {capacity.open_files};\n"
         f"events {{ worker_connections {capacity.nginx_connections}; multi_accept on; }}\n",
         "logs.conf": f"error_log {files.error_log} warn;\naccess_log {files.access_log} json buffer=64k flush=250ms;\n",
+        "logged_uri.conf": "~^[!-~]+$ $request_uri;\n" if files.log_terms else "",
+        # A line about a request quotes the request, and nginx cannot leave that out (decision 25). Lines about nginx
+        # and its connections go to the log of logs.conf.
+        "request_errors.conf": "error_log /dev/null emerg;\n"
+        + (f"error_log {files.error_log} warn;\n" if files.log_terms else ""),
         "page.conf": f"alias {files.page}/;\n",
     }
 

@@ -47,7 +47,8 @@ class _Stopped(Exception):
 class StackPlan(NamedTuple):
     """A stack to start: its port, its size, the bytes of all its logs together, and the limits of its components.
 
-    With a `metrics_port`, the stack answers Prometheus on this port of the loopback interface.
+    With a `metrics_port`, the stack answers Prometheus on this port of the loopback interface. With `log_terms`, nginx
+    logs search terms and names.
     """
 
     port: int
@@ -56,6 +57,7 @@ class StackPlan(NamedTuple):
     log_limit: int
     limits: Mapping[str, Limit] | None = None
     metrics_port: int | None = None
+    log_terms: bool = False
 
 
 class StackSupervisor:
@@ -72,6 +74,7 @@ class StackSupervisor:
         self._limits = plan.limits
         self._capacity = plan_capacity(plan.instances, plan.workers, plan.limits)
         self._metrics_port = plan.metrics_port
+        self._log_terms = plan.log_terms
         self._groups = ControlGroups(os.getpid()) if plan.limits else None
         self._components: list[Component] = []
         self._since = time.time()
@@ -162,7 +165,16 @@ class StackSupervisor:
             address = f"127.0.0.1:{self._metrics_port}"
             metrics = nginx.metrics_server(address, {name: metrics_socket(run, name) for name in names})
         configuration, log = run / "nginx", self._directory.reachable / "log"
-        write = partial(nginx.write_configuration, configuration, self._port, sockets, log, self._capacity, metrics)
+        write = partial(
+            nginx.write_configuration,
+            configuration,
+            self._port,
+            sockets,
+            log,
+            self._capacity,
+            metrics,
+            log_terms=self._log_terms,
+        )
         write()
         component = self._add("nginx", nginx.command(program, configuration, run, log))
         component.files = [run / name for name in nginx.DIRECTORIES]

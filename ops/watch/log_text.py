@@ -8,6 +8,7 @@ from urllib.parse import unquote_plus
 
 from ops.terminal import Paint
 from ops.watch.joined_log import Entry, Message, Request
+from service.logs import hide_values
 from service.person import ENGLISH, OFFICIAL
 
 HIDDEN = "***"
@@ -16,8 +17,6 @@ INDENT = " " * 21  # the width of a date and a time, with the gap after them
 _PEOPLE = "|".join((OFFICIAL.people, ENGLISH.people))
 _NOT_AN_ID = re.compile(rf"({_PEOPLE})/(?![0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}$).+", re.IGNORECASE)
 _TERMS = re.compile(rf"({OFFICIAL.term}|{ENGLISH.term})=.*")
-# A message of MySQL quotes values. PyMySQL quotes the message itself, after its number.
-_QUOTED = re.compile(r"(\(\d+, )?'(?:[^'\\]|\\.)*'")
 _LEVELS = {"DEBUG": "dim", "WARNING": "yellow", "ERROR": "bold red"}
 
 
@@ -73,8 +72,8 @@ class LogText(NamedTuple):
         )
 
     def _message(self, message: Message) -> Iterator[str]:
-        text = message.text if self.show_terms else hide_values(message.text)
-        first, *others = map(printable, text.splitlines() or [""])
+        lines = message.text.splitlines() or [""]
+        first, *others = map(printable, lines if self.show_terms else map(hide_values, lines))
         yield f"{self.paint(message.level, _LEVELS.get(message.level, ''))}  {message.instance}  {first}"
         yield from (f"  {line}" for line in others)
 
@@ -88,11 +87,6 @@ def hide_terms(uri: str) -> str:
     path = _NOT_AN_ID.sub(rf"\1/{HIDDEN}", path)
     parts = [_TERMS.sub(rf"\1={HIDDEN}", part) if _TERMS.fullmatch(part) else HIDDEN for part in query.split("&")]
     return path + (mark + "&".join(parts) if mark else "")
-
-
-def hide_values(text: str) -> str:
-    """Return a message without the values that it quotes."""
-    return _QUOTED.sub(lambda found: found[0] if found[1] else HIDDEN, text)
 
 
 def printable(text: str) -> str:

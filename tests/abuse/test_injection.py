@@ -3,6 +3,8 @@
 import json
 import re
 import socket
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +15,7 @@ from service.app import create_app
 from tests.support.client import Client, InProcess, post
 from tests.support.people import create_person, new_nickname
 from tests.support.polling import wait_until
-from tests.support.stack import RunningStack
+from tests.support.stack import SMALL, RunningStack, running_stack
 from tests.support.traffic import answers_in
 
 HOSTILE = [
@@ -51,6 +53,13 @@ def test_no_text_splits_a_header(stack: RunningStack) -> None:
     assert re.fullmatch("/pessoas/[0-9a-f-]{36}", created.headers["location"])
 
 
+@pytest.fixture
+def stack_with_terms(tmp_path: Path) -> Iterator[RunningStack]:
+    """Yield a stack whose logs have the text of requests."""
+    with running_stack(tmp_path, *SMALL, "--log-terms") as stack:
+        yield stack
+
+
 # Each request becomes a line of the access log. A request with a too large body becomes a line of the error log too.
 NASTY_REQUESTS = [
     b"GET /pessoas?t=%0A%7B%22forged%22%3A1%7D%1b%5B31m HTTP/1.1\r\nHost: x\r\n",
@@ -73,8 +82,9 @@ NASTY_REQUESTS = [
 ]
 
 
-def test_no_request_forges_a_log_line_or_commands_the_terminal_that_shows_it(stack: RunningStack) -> None:
-    logs = {name: stack.data / "log" / name for name in ("nginx-access.log", "nginx-error.log", "api1.log", "api2.log")}
+def test_no_request_forges_a_log_line_or_commands_the_terminal_that_shows_it(stack_with_terms: RunningStack) -> None:
+    stack = stack_with_terms
+    logs = {name: stack.data / "log" / name for name in ("nginx-access.log", "nginx-error.log", "api1.log")}
     stack.wire.request("GET", f"/pessoas?t={(mark := new_nickname())}")
     wait_until(lambda: mark in logs["nginx-access.log"].read_text())
     before = {name: path.stat().st_size for name, path in logs.items()}

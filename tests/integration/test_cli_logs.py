@@ -12,7 +12,7 @@ from tests.support.client import Answer
 from tests.support.commands import check_refused
 from tests.support.people import create_person, new_nickname
 from tests.support.polling import TIMEOUT, wait_until
-from tests.support.stack import RunningStack, ops_command, ops_environment, rinha
+from tests.support.stack import SMALL, RunningStack, ops_command, ops_environment, rinha, running_stack
 from tests.support.terminal import TerminalCommand
 
 
@@ -57,13 +57,19 @@ def test_a_failed_request_stands_with_the_reason_that_its_instance_logged(
 
     (place,) = (index for index, line in enumerate(lines) if request_id(held_up) in line)
     assert re.fullmatch(r"\S+ \S+  503 +[\d,]+ ms  api[12]\.[1-4]  \w{32}  POST /pessoas", lines[place])
-    assert re.fullmatch(r" {21}WARNING  api[12]  MySQL: \(\d+, '.+'\)", lines[place + 1])
+    assert re.fullmatch(r" {21}WARNING  api[12]  MySQL: \d+ \w.+", lines[place + 1])
     assert request_id(held_up) in shown(operator_stack, "--slow", "500")
     assert request_id(held_up) not in shown(operator_stack, "--slow", "60000")
 
 
-def test_terms_and_names_are_shown_only_if_they_are_asked_for(stack: RunningStack) -> None:
-    term = new_nickname()
+@pytest.fixture
+def stack_with_terms(tmp_path: Path) -> Iterator[RunningStack]:
+    with running_stack(tmp_path, *SMALL, "--log-terms") as stack:
+        yield stack
+
+
+def test_terms_and_names_are_shown_only_if_they_are_asked_for(stack_with_terms: RunningStack) -> None:
+    stack, term = stack_with_terms, new_nickname()
     search = stack.wire.request("GET", f"/pessoas?t={term}")
     read = stack.wire.request("GET", f"/pessoas/{term}")
     wait_for_log(stack, read)

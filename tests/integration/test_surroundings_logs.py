@@ -63,8 +63,8 @@ SITUATIONS = (
 
 @pytest.fixture(scope="module")
 def logging_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """Yield a stack whose logs are small."""
-    options = ("--instances", "1", "--workers", "2", "--log-limit", str(LIMIT))
+    """Yield a stack whose logs are small, and have whole URIs and lines about requests."""
+    options = ("--instances", "1", "--workers", "2", "--log-limit", str(LIMIT), "--log-terms")
     with running_stack(tmp_path_factory.mktemp("logs"), *options) as stack:
         yield stack
 

@@ -12,12 +12,12 @@ from ops.stack.nginx import LANES, Files, included_files
 CAPACITY = Capacity(16, 100, OPEN_FILES, NGINX_CONNECTIONS, waiting=1000, backlog=4096)
 
 
-def _files(instances: int, workers: int) -> dict[str, str]:
+def _files(instances: int, workers: int, log_terms: bool = False) -> dict[str, str]:
     sockets = [
         [Path(f"/run/rinha/api{one}.{number}.sock") for number in range(1, workers + 1)]
         for one in range(1, instances + 1)
     ]
-    files = Files("/dev/stderr", "/dev/stdout", Path("/usr/share/rinha/page"))
+    files = Files("/dev/stderr", "/dev/stdout", Path("/usr/share/rinha/page"), log_terms)
     return included_files(["9999", "[::]:9999"], sockets, files, CAPACITY)
 
 
@@ -49,12 +49,15 @@ def test_no_worker_serves_searches_and_other_requests(workers: int) -> None:
     assert len(lanes["people"]) + len(lanes["searches"]) == 2 * workers
 
 
-@pytest.mark.parametrize(("name", "text"), _files(2, 4).items())
-def test_the_files_that_compose_mounts_equal_the_files_of_up(name: str, text: str) -> None:
-    mounted = (ROOT / "lb" / name).read_text()
-    if name == "listen.conf":  # nginx's container includes IPv6 where the kernel has it
-        mounted = mounted.replace("include /tmp/listen_ipv6*.conf;\n", (ROOT / "lb/listen_ipv6.conf").read_text())
-    assert mounted == text
+@pytest.mark.parametrize("log_terms", [False, True])
+@pytest.mark.parametrize("name", _files(2, 4))
+def test_the_files_of_the_container_equal_the_files_of_up(name: str, log_terms: bool) -> None:
+    def with_options(found: re.Match[str]) -> str:
+        """Return the file that nginx's container copies: with IPv6 where the kernel has it, and for LOG_TERMS."""
+        return (ROOT / f"lb/{found[1]}.conf").read_text() if "terms" not in found[1] or log_terms else ""
+
+    text = re.sub(r"include /tmp/(\w+)\*\.conf;\n", with_options, (ROOT / "lb" / name).read_text())
+    assert text == _files(2, 4, log_terms)[name]
 
 
 @pytest.mark.parametrize("instances", [1, 2])

@@ -56,6 +56,14 @@ def test_the_load_balancer_listens_on_ipv6_only_where_the_kernel_has_it() -> Non
     assert script.splitlines()[-1].startswith("exec nginx ")
 
 
+def test_the_load_balancer_logs_terms_only_if_the_operator_asks_for_them() -> None:
+    assert SERVICES["nginx"]["environment"] == {"LOG_TERMS": "${RINHA_LOG_TERMS:-}"}
+    assert '[ -z "$$LOG_TERMS" ] || cp /etc/nginx/*_terms.conf /tmp/\n' in SERVICES["nginx"]["command"][-1]
+    assert sorted(path.name for path in (ROOT / "lb").glob("*_terms.conf")) == [
+        "logged_uri_terms.conf", "request_errors_terms.conf",
+    ]  # fmt: skip
+
+
 def test_the_logs_of_all_containers_together_are_bounded() -> None:
     sizes = []
     for settings in SERVICES.values():

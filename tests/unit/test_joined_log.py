@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ops.watch.joined_log import PATIENCE, Entry, Joiner, Message, Request, join, parse_message, parse_request
-from ops.watch.log_text import LogFilter, LogText, hide_terms, hide_values
+from ops.watch.log_text import LogFilter, LogText, hide_terms
 
 ID = "01a220f8-d583-7a31-8894-f45ece5de753"
 NGINX = {
@@ -17,7 +17,7 @@ NGINX = {
 }  # fmt: skip
 SERVICE = {
     "time": "2026-11-28T07:05:29.870+00:00", "level": "WARNING", "pid": 2044, "request_id": "72cf",
-    "message": "MySQL: (2013, 'Lost connection')",
+    "message": "MySQL: 2013 Lost connection",
 }  # fmt: skip
 
 
@@ -40,7 +40,7 @@ def test_a_request_is_shown_with_the_messages_of_its_id() -> None:
 
     assert text_of(entry) == [
         "503     962 ms  api1.1, api2.1  72cf  GET  /pessoas?t=***",
-        "WARNING  api1  MySQL: (2013, 'Lost connection')",
+        "WARNING  api1  MySQL: 2013 Lost connection",
     ]
 
 
@@ -138,14 +138,13 @@ def test_terms_and_names_are_hidden(uri: str, shown: str) -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("MySQL: (2013, 'Lost connection')", "MySQL: (2013, 'Lost connection')"),
-        ("MySQL: (1366, \"Incorrect value: 'maria' for 'nome'\")", 'MySQL: (1366, "Incorrect value: *** for ***")'),
+        ("MySQL: 2013 Lost connection", "MySQL: 2013 Lost connection"),
         ("GET '/pessoas/maria' failed", "GET *** failed"),
-        ("KeyError: 'maria'", "KeyError: ***"),
+        ("KeyError: 'maria'\nd['x']\nline 3", "KeyError: ***\n  d[***]\n  line 3"),
     ],
 )
 def test_values_that_a_message_quotes_are_hidden(text: str, shown: str) -> None:
-    assert hide_values(text) == shown
+    assert "\n".join(text_of(Entry(0, None, [message(text=text)]))) == f"WARNING  api1  {shown}"
 
 
 def test_terms_are_shown_if_they_are_asked_for() -> None:

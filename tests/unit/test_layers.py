@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "statements": set(),
     "document": {"errors"},
     "person": {"errors"},
-    "database": {"config", "errors", "metrics"},
+    "database": {"config", "errors", "logs", "metrics"},
     "search_key": {"database"},
     "search": {"search_key"},
     "gate": {"search_key"},

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,14 +11,14 @@ import falcon.testing
 import pytest
 
 from service.app import create_app
-from service.logs import JSONFormatter
+from service.logs import JSONFormatter, hide_values
 
 
 class FailingStore:
     """A store with a defect."""
 
     def count(self) -> int:
-        raise RuntimeError("a defect")
+        raise KeyError("maria")
 
 
 @pytest.fixture
@@ -46,9 +47,40 @@ def test_a_defect_is_logged_with_the_id_of_its_request_and_its_traceback(
 
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     assert [line["request_id"] for line in lines] == ["id-1", "id-2"]
-    assert lines[0]["message"] == "GET '/contagem-pessoas' failed"
+    assert lines[0]["message"] == "GET /contagem-pessoas failed"
     assert lines[0]["level"] == "ERROR"
-    assert "RuntimeError: a defect" in lines[0]["exception"]
+    assert re.search(r"line \d+, in count\n.*\nKeyError$", lines[0]["exception"])
+
+
+def test_a_defect_is_logged_with_the_errors_that_it_follows_from(log: io.StringIO) -> None:
+    try:
+        try:
+            raise KeyError("maria")
+        except KeyError as error:
+            raise ValueError("José") from error
+    except ValueError as error:
+        logging.getLogger("service").error("failed", exc_info=error)
+
+    assert re.fullmatch(r"  File .*\nKeyError\n  File .*\nValueError", json.loads(log.getvalue())["exception"], re.S)
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (
+            "1366 Incorrect string value: 'maria' for column 'nome' at row 1",
+            "1366 Incorrect string value: *** at row 1",
+        ),
+        ("1062 Duplicate entry 'o'brien\n'x' for key", "1062 Duplicate entry *** for key"),
+        (
+            "2003 Can't connect to MySQL server on 'localhost' (refused)",
+            "2003 Can't connect to MySQL server on *** (refused)",
+        ),
+        ("2013 Lost connection to MySQL server during query", "2013 Lost connection to MySQL server during query"),
+    ],
+)
+def test_values_that_a_message_of_mysql_quotes_are_hidden(message: str, shown: str) -> None:
+    assert hide_values(message) == shown
 
 
 def test_a_request_without_an_id_does_not_get_the_id_of_another_request(
