@@ -11,13 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from ops import ROOT
+from tests.support import metric_signs
 from tests.support.board import DISK_FULL, SIGNS, RecordedBoard
 from tests.support.fault_table import Tally
 from tests.support.faults import slow_rounds
 from tests.support.history import NO_VIOLATIONS, Action, check_history
 from tests.support.load import MANY_SKILLS, Load
+from tests.support.metric_signs import RecordedMetrics
 from tests.support.observed_stack import observed_stack
 from tests.support.polling import wait_until
+from tests.support.stack import free_port
 
 pytestmark = [pytest.mark.faults, pytest.mark.long, pytest.mark.alone]
 
@@ -50,10 +54,12 @@ def test_a_full_disk_refuses_creations_and_loses_no_person(
     """The people have many skills, so that InnoDB writes the full-text index too."""
     rng = random.Random(f"{pytestconfig.getoption('seed')}/{number}")
     ballast = small_disk / "ballast"
-    with observed_stack(small_disk / "data") as site:
+    metrics_port = free_port()
+    with observed_stack(small_disk / "data", ROOT, "--metrics-port", str(metrics_port)) as site:
         began = time.time()
         with (
             RecordedBoard(site.stack) as board,
+            RecordedMetrics(metrics_port) as metrics,
             Load(site.stack.port, rng.getrandbits(32), skills=MANY_SKILLS) as load,
         ):
             time.sleep(rng.uniform(0.5, 1.5))
@@ -62,6 +68,8 @@ def test_a_full_disk_refuses_creations_and_loses_no_person(
             time.sleep(3.0)
             for sign in SIGNS[DISK_FULL]:
                 board.wait_for(sign)
+            for series in metric_signs.SIGNS[DISK_FULL]:
+                metrics.wait_for(series)
             freed = time.monotonic()
             ballast.unlink()
             wait_until(lambda: load.has_stored_since(freed))

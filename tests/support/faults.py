@@ -62,13 +62,13 @@ def kill_all(site: ObservedStack, rng: random.Random) -> None:
     for component in state.components.values():
         kill_group(component.pid)
     time.sleep(rng.uniform(0, 0.5))
-    site.stack.up(timeout=100)
+    site.up()
 
 
 def down_and_up(site: ObservedStack, rng: random.Random) -> None:
     site.stack.down()
     time.sleep(rng.uniform(0, 0.5))
-    site.stack.up(timeout=100)
+    site.up()
 
 
 def restart_instances(site: ObservedStack, rng: random.Random) -> None:

@@ -1,7 +1,7 @@
 """A stack for faults: its processes, its rows, and the moments when it serves again."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ NOT_SERVING = (pymysql.MySQLError, OSError)
 class ObservedStack:
     """A stack, what tests do to it, and what they see of it from outside."""
 
-    def __init__(self, data: Path, root: Path = ROOT) -> None:
+    def __init__(self, data: Path, root: Path = ROOT, options: Sequence[str] = ()) -> None:
+        self._options = options  # of `up`
         self.stack = RunningStack(free_port(), data, root)
         self.stop_seconds = 3.0  # for which MySQL is stopped
         self.idle_files = 0  # that a worker has open while there are no requests
@@ -34,6 +35,10 @@ class ObservedStack:
     def state(self) -> State:
         """The state that `up` wrote last."""
         return self.stack.state
+
+    def up(self) -> None:
+        """Start the stack."""
+        self.stack.up(*self._options, timeout=100)
 
     def component(self, name: str) -> int:
         """Return the process that leads a component's group."""
@@ -108,11 +113,11 @@ class ObservedStack:
 
 
 @contextmanager
-def observed_stack(data: Path, root: Path = ROOT) -> Iterator[ObservedStack]:
-    """Run a stack, and kill all of its processes at the end, in whatever state they are."""
-    site = ObservedStack(data, root)
+def observed_stack(data: Path, root: Path = ROOT, *options: str) -> Iterator[ObservedStack]:
+    """Run a stack with options of `up`, and kill all of its processes at the end, in whatever state they are."""
+    site = ObservedStack(data, root, options)
     site.stack.copy_new_database()
-    site.stack.up(timeout=100)
+    site.up()
     try:
         yield site
     finally:

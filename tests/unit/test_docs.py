@@ -20,6 +20,8 @@ from service.config import Config
 from tests.support.board import SIGNS
 from tests.support.documents import DOCUMENTS, Block, Change, blocks_of, changes_of, match_output, steps_of
 from tests.support.faults import FAULTS
+from tests.support.metric_signs import SIGNS as METRIC_SIGNS
+from tests.support.metric_signs import Silence
 
 README, PORTUGUESE, API, OPERATIONS = "README.md", "README.pt-BR.md", "docs/api.md", "docs/operations.md"
 MAX_LINES = {README: 150, PORTUGUESE: 150, "docs/performance.md": 80, "SECURITY.md": 40}
@@ -155,7 +157,7 @@ def test_operations_md_lists_every_option_of_each_command_with_its_default_and_n
 def test_the_runbook_has_a_row_for_each_fault_that_is_recognised_on_the_board() -> None:
     rows = table(OPERATIONS, "Runbook")
 
-    assert sorted(row[0] for row in rows) == sorted(SIGNS)
+    assert sorted(row[0] for row in rows) == sorted(SIGNS) == sorted(METRIC_SIGNS)
     assert set(FAULTS) <= set(SIGNS)
     for _, signs, *_ in rows:
         assert "`" in signs
@@ -167,6 +169,18 @@ def test_the_signs_of_the_runbook_are_texts_of_the_board() -> None:
     for _, signs, *_ in table(OPERATIONS, "Runbook"):
         for sign in re.findall(r"`([^`]+)`", signs):
             assert sign.removesuffix(" 1 s") in texts, sign
+
+
+def test_the_metrics_of_the_runbook_are_those_that_the_fault_tests_see() -> None:
+    for fault, _, metrics, *_ in table(OPERATIONS, "Runbook"):
+        seen = {
+            "up" if isinstance(sign, Silence) else re.findall(r"(?:http|db|rinha|nginx)_\w+", sign.series)[0]
+            for sign in METRIC_SIGNS[fault]
+        }
+        assert set(re.findall(r"`(\w+)", metrics)) == seen, fault
+        for sign in METRIC_SIGNS[fault]:
+            if not isinstance(sign, Silence):
+                assert all(value in metrics for value in re.findall(r"=(\w+)", sign.series)), sign
 
 
 def test_operations_md_has_the_division_of_the_budget() -> None:
