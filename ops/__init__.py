@@ -3,3 +3,4 @@
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+REQUIREMENTS = ("requirements.txt", "requirements-ops.txt", "requirements-page.txt")  # that the script `rinha` installs

@@ -1,8 +1,9 @@
-"""Writes the bill of materials of the service, and audits its packages for known vulnerabilities.
+"""Writes the bill of materials of what `./rinha` installs, and audits its packages for known vulnerabilities.
 
-The bill of materials (CycloneDX) lists the packages of requirements.txt and, for the API browser, of
-requirements-page.txt. pip-audit looks them up in PyPI's vulnerability service. A package that could not be looked up is
-reported as not audited, and is not called safe.
+The bill of materials (CycloneDX) lists the Python packages of the service, of the commands and of the API browser. The
+image of an instance has those of the service only. MySQL, nginx and the packages of tests are not listed.
+pip-audit looks the packages up in PyPI's vulnerability service. A package that could not be looked up is reported as
+not audited, and is not called safe.
 `tox -e sbom` runs this module.
 """
 
@@ -13,10 +14,9 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ops import ROOT, environment
+from ops import REQUIREMENTS, ROOT, environment
 
 SBOM = ROOT / "sbom.cdx.json"
-REQUIREMENTS = (ROOT / "requirements.txt", ROOT / "requirements-page.txt")
 
 
 class AuditResult(NamedTuple):
@@ -71,14 +71,14 @@ def read_audit(packages: Sequence[str], output: str, errors: str) -> AuditResult
 def _write_sbom() -> list[str]:
     """Write the bill of materials; return its packages, each as `name version`."""
     arguments = ["requirements", "-", "--output-format", "JSON", "--output-reproducible", "--output-file", str(SBOM)]
-    requirements = b"\n".join(file.read_bytes() for file in REQUIREMENTS)
+    requirements = b"\n".join((ROOT / file).read_bytes() for file in REQUIREMENTS)
     command = [sys.executable, "-m", "cyclonedx_py", *arguments]
     subprocess.run(command, env=environment.of_python(), input=requirements, check=True)
     return [f"{one['name']} {one['version']}" for one in json.loads(SBOM.read_text())["components"]]
 
 
 def _audit(packages: Sequence[str]) -> AuditResult:
-    files = [word for file in REQUIREMENTS for word in ("--requirement", str(file))]
+    files = [word for file in REQUIREMENTS for word in ("--requirement", str(ROOT / file))]
     arguments = ["--require-hashes", "--disable-pip", *files, "--format", "json"]
     command = [sys.executable, "-m", "pip_audit", *arguments]
     variables = environment.of_python(*environment.HOME, *environment.NETWORK)

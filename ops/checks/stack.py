@@ -8,14 +8,13 @@ from pathlib import Path
 
 from pymysql.cursors import Cursor
 
-from ops import ROOT
+from ops import REQUIREMENTS, ROOT
 from ops.checks.finding import Finding, query
 from ops.stack.capacity import OPERATOR_CONNECTIONS
 from ops.stack.data_directory import DataDirectory, State, instance_names
 from ops.stack.mysql import CONFIGURATION, OLDEST_VERSION
 from ops.system.processes import is_stopped, started_at
 
-REQUIREMENTS = ("requirements.txt", "requirements-ops.txt", "requirements-page.txt")  # that the script `rinha` installs
 # The settings on which durability, search and memory depend.
 SETTINGS = (
     "ngram_token_size", "innodb_ft_enable_stopword", "innodb_ft_cache_size", "innodb_ft_result_cache_limit",

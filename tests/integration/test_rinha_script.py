@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ops import ROOT
-from ops.checks.stack import REQUIREMENTS
+from ops import REQUIREMENTS, ROOT
 from tests.support.commands import check_refused
 from tests.support.polling import TIMEOUT
 from tests.support.processes import make_program

@@ -1,9 +1,11 @@
 """The audit of the packages reports a package that pip-audit did not look up as not audited."""
 
 import json
+import re
 
 import pytest
 
+from ops import REQUIREMENTS, ROOT
 from ops.sbom import AuditResult, read_audit
 
 PACKAGES = ["falcon 4.4.0", "ujson 6.1.0"]
@@ -27,6 +29,16 @@ def test_the_result_names_vulnerabilities_and_packages_that_were_not_audited(
     dependencies: list[object], result: AuditResult
 ) -> None:
     assert read_audit(PACKAGES, json.dumps({"dependencies": dependencies, "fixes": []}), "") == result
+
+
+def test_every_file_of_requirements_that_a_host_or_an_image_installs_is_listed() -> None:
+    installed = {
+        name
+        for file in ("rinha", "Containerfile")
+        for name in re.findall(r"requirements[a-z-]*\.txt", (ROOT / file).read_text())
+    }
+
+    assert installed == set(REQUIREMENTS)
 
 
 def test_no_package_is_audited_if_the_service_cannot_be_reached() -> None:
