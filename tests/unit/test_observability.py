@@ -89,6 +89,13 @@ def test_an_added_container_is_confined_limited_and_of_a_fixed_version(service: 
     assert all(port.startswith("127.0.0.1:") for port in settings.get("ports", []))
 
 
+def test_grafana_replaces_no_plugin_of_its_image_because_that_is_read_only() -> None:
+    settings = ADDED["grafana"]["environment"]
+
+    assert settings["GF_PLUGINS_PREINSTALL_DISABLED"] == "true"
+    assert settings["GF_PLUGINS_PREINSTALL_AUTO_UPDATE"] == "false"
+
+
 @pytest.mark.parametrize("service", OVERLAY)
 def test_every_file_that_is_mounted_exists(service: str) -> None:
     files = [volume.partition(":")[0] for volume in OVERLAY[service].get("volumes", [])]
