@@ -1,9 +1,12 @@
 """The access log has each request as the client sent it, and says whether nginx or a worker has answered."""
 
 import json
+import re
 
+import falcon.inspect
 import pytest
 
+from service.app import create_app
 from tests.support.client import Answer
 from tests.support.polling import wait_until
 from tests.support.stack import RunningStack
@@ -44,3 +47,12 @@ def test_a_request_is_logged_with_its_method_and_with_the_status_that_the_worker
     assert answer.status == status
     assert (line["method"], line["status"], line["upstream_status"]) == (method, str(status), upstream_status)
     assert bool(line["upstream"]) is bool(upstream_status)
+
+
+def test_each_route_is_logged_as_it_is(stack: RunningStack) -> None:
+    """An unknown path is logged as `***`, because it may be a name."""
+    routes = falcon.inspect.inspect_app(create_app(None)).routes  # type: ignore[arg-type]
+    paths = {re.sub(r"{\w+}", "01a220f8-d583-7a31-8894-f45ece5de753", route.path) for route in routes}
+    answers = {path: stack.wire.request("GET", f"{path}?a") for path in paths}
+
+    assert {line_of(stack, answer)["uri"] for answer in answers.values()} == paths
