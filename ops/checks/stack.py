@@ -52,7 +52,8 @@ def check_versions(cursor: Cursor) -> Finding:
     (version,) = query(cursor, "SELECT VERSION()")[0]
     numbers = tuple(map(int, re.findall(r"\d+", version)[:2]))
     installed = [ROOT / ".venv" / name for name in REQUIREMENTS]
-    is_current = not (ROOT / ".venv").exists() or all(
+    # Without the first copy, .venv has the tools of the tests only, and the service has another interpreter.
+    is_current = not installed[0].exists() or all(
         path.exists() and path.read_bytes() == (ROOT / path.name).read_bytes() for path in installed
     )
     detail = f"MySQL {version}; Python packages {'as in' if is_current else 'older than'} requirements.txt"
