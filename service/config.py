@@ -1,11 +1,13 @@
 """The settings of the service, read once from the environment."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 MAX_SOCKET_PATH = 107  # bytes that the kernel accepts
+_HOST = re.compile(r"(?P<host>[^\s:\[\]]+|\[(?P<ipv6>[^\s\[\]]+)\])(?::(?P<port>[0-9]+))?")
 
 
 class ConfigError(ValueError):
@@ -22,6 +24,7 @@ class Config:
     db_socket: str = ""
     db_host: str = "127.0.0.1"
     db_port: int = 3306
+    db_hosts: str = ""
     db_name: str = "rinha"
     db_user: str = "rinha"
     db_password: str = field(repr=False)
@@ -32,6 +35,10 @@ class Config:
     def address(self, worker: int) -> str:
         """Return where a worker, counted from 1, listens: in a unix path, % stands for its number."""
         return self.listen.replace("%", str(worker)) if self.listen.startswith("unix:") else self.listen
+
+    def members(self) -> "list[Config]":
+        """Return the settings for each member of a MySQL group in DB_HOSTS; none if there is no group."""
+        return [replace(self, **_parse_member(entry)) for entry in self.db_hosts.split(",") if entry]
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
@@ -55,8 +62,8 @@ class Config:
                 source = f"{name}_FILE" if f"{name}_FILE" in env else name
             else:
                 shown, source = str(one.default), "default"
-            if values.get("db_socket") and one.name in ("db_host", "db_port"):
-                source += ", without effect: DB_SOCKET is set"
+            if overriding := [other for other in _OVERRIDDEN_BY.get(one.name, ()) if values.get(other)]:
+                source += f", without effect: {overriding[0].upper()} is set"
             lines.append(f"{name + '=' + shown:<40} # {source}")
         return lines, [*problems.values(), *_problems_of_address(str(values.get("listen", "")))]
 
@@ -123,6 +130,25 @@ def _parse_metrics_listen(name: str, value: str) -> str:
     return value and _parse_listen(name, value)
 
 
+def _parse_hosts(name: str, value: str) -> str:
+    for entry in value.split(",") if value else ():
+        if not (member := _parse_member(entry)):
+            raise ConfigError(f"{name} is no list of HOST, HOST:PORT, [IPV6]:PORT or /PATH without spaces: {value}")
+        if "db_port" in member:
+            _parse_port(name, member["db_port"])
+    return value
+
+
+def _parse_member(entry: str) -> dict[str, Any]:
+    """Return the settings that lead to a member in DB_HOSTS; none if the entry is invalid."""
+    if entry.startswith("/") and not re.search(r"\s", entry):
+        return {"db_socket": entry}
+    if not (match := _HOST.fullmatch(entry)):
+        return {}
+    port = {"db_port": int(match["port"])} if match["port"] else {}
+    return {"db_socket": "", "db_host": match["ipv6"] or match["host"], **port}
+
+
 def _number_parser(kind: Callable[[str], Any], least: float, most: float) -> Callable[[str, str], Any]:
     def parse(name: str, value: str) -> Any:
         try:
@@ -143,11 +169,16 @@ def _parse_log_level(name: str, value: str) -> str:
 
 
 _parse_port = _number_parser(int, 1, 65535)
+# The settings without effect if one of others is set.
+_OVERRIDDEN_BY = {
+    "db_socket": ("db_hosts",), "db_host": ("db_hosts", "db_socket"), "db_port": ("db_socket",),
+}  # fmt: skip
 _PARSERS: dict[str, Callable[[str, str], Any]] = {
     "listen": _parse_listen,
     "metrics_listen": _parse_metrics_listen,
     "workers": _number_parser(int, 1, 64),
     "db_port": _parse_port,
+    "db_hosts": _parse_hosts,
     "db_timeout": _number_parser(float, 0.1, 60),
     "shutdown_timeout": _number_parser(float, 0.1, 600),
     "log_level": _parse_log_level,

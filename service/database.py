@@ -21,6 +21,7 @@ from service.logs import hide_values
 from service.metrics import DATABASE_CONNECTIONS, DATABASE_OPERATIONS, DOUBTFUL_INSERTS
 
 RETRY_AFTER_FAILURE = 0.2  # seconds for which the circuit breaker stays open after a connection failed
+_SESSION_ENDED = 4031  # MySQL had closed the idle connection, by wait_timeout; PyMySQL has no name for it
 RESULT_CACHE_EXCEEDED = 188  # MySQL: "FTS query exceeds result cache limit"; PyMySQL has no name for it
 
 Row = Sequence[str]
@@ -40,14 +41,15 @@ class ResultCacheExceeded(Exception):
     """A full-text search needs more memory than innodb_ft_result_cache_limit."""
 
 
-class _Connector:
+class Connector:
     """Makes connections, behind a circuit breaker, each of which holds MySQL's lock of the connector's name."""
 
-    def __init__(self, config: Config, name: str) -> None:
+    def __init__(self, config: Config, name: str, session: str = "") -> None:
+        """`session` is SQL that continues the SET of a new connection."""
         self.count = 0  # of connections made so far
         self._name = name
         self._lock_timeout = config.db_timeout / 2
-        self._settings = _connection_settings(config)
+        self._settings = _connection_settings(config, session)
         self._open_until = 0.0  # of the circuit breaker
 
     def connect(self) -> "Connection[Any]":
@@ -67,7 +69,7 @@ class _Connector:
             # PyMySQL does not close the socket of a failed connection; its traceback would keep the socket open.
             traceback.clear_frames(error.__traceback__)
             self._open_until = time.monotonic() + RETRY_AFTER_FAILURE
-            log.warning("MySQL is away: %s", _text_of(error))
+            log.warning("MySQL is away: %s", text_of(error))
             raise Unavailable("the database is away") from error
         raise Unavailable("the database is still busy with an earlier request")
 
@@ -97,10 +99,10 @@ class Database:
     Every method raises Unavailable if MySQL does not answer within twice `Config.db_timeout`. Later calls reconnect.
     """
 
-    def __init__(self, config: Config, name: str = "") -> None:
+    def __init__(self, config: Config, name: str = "", connector: Connector | None = None) -> None:
         self.select_timeout_ms = _select_timeout_ms(config)
         self._timeout = config.db_timeout
-        self._connector = _Connector(config, name or secrets.token_hex(16))
+        self._connector = connector or Connector(config, name or secrets.token_hex(16))
         self._pool: PersistentDB | None = None
         self._cursor: Any = None
         self._has_metrics = bool(config.metrics_listen)
@@ -119,7 +121,7 @@ class Database:
         try:
             self._execute(statement, values)
         except pymysql.MySQLError as error:
-            if _is_duplicate(error):
+            if is_duplicate(error):
                 raise DuplicateKey(was_repeated=False) from None
             if not _was_reply_lost(error):
                 raise _service_error(error) from error
@@ -132,7 +134,7 @@ class Database:
             self._execute(statement, values)
             outcome = "stored_by_repetition"
         except pymysql.MySQLError as error:
-            if _is_duplicate(error):
+            if is_duplicate(error):
                 outcome = ""  # the caller finds out whose row has the key
                 raise DuplicateKey(was_repeated=True) from None
             raise _service_error(error) from error
@@ -156,6 +158,13 @@ class Database:
         except pymysql.MySQLError as error:
             raise _service_error(error) from error
 
+    def wait_for_group(self) -> bool:
+        """Wait until `read` sees all that is stored; return whether that needs a wait. One server needs none."""
+        return False
+
+    # For a SELECT of rows that never change: a server of a group may not have a row yet.
+    read_any = read
+
     def _execute(self, statement: str, values: Sequence[str | None]) -> Sequence[Row]:
         """Send a statement once and return its rows.
 
@@ -166,7 +175,7 @@ class Database:
             try:
                 return self._send(statement, values)
             except pymysql.MySQLError as error:
-                if not _was_not_sent(error):
+                if not was_not_sent(error):
                     raise
         # DBUtils makes and owns the connection; a broken one is discarded with its pool.
         self._pool = PersistentDB(self._connector.connect, ping=0, threadlocal=threading.local)
@@ -183,7 +192,7 @@ class Database:
             rows: Sequence[Row] = cursor.fetchall()
             return rows
         except pymysql.MySQLError as error:
-            if _was_not_sent(error) or _was_reply_lost(error):
+            if was_not_sent(error) or _was_reply_lost(error):
                 self._cursor = None
             raise
 
@@ -219,7 +228,7 @@ def _select_timeout_ms(config: Config) -> int:
     return int(config.db_timeout * 900)
 
 
-def _connection_settings(config: Config) -> dict[str, Any]:
+def _connection_settings(config: Config, session: str) -> dict[str, Any]:
     address: dict[str, Any] = (
         # On a unix socket, TLS only costs time. PyMySQL uses TLS wherever the server offers it.
         {"unix_socket": config.db_socket, "ssl_disabled": True}
@@ -240,18 +249,18 @@ def _connection_settings(config: Config) -> dict[str, Any]:
         "write_timeout": config.db_timeout * 0.96,
         # MySQL stops a SELECT at its time limit, and an INSERT that waits for another transaction.
         "init_command": f"SET max_execution_time = {_select_timeout_ms(config)}, "
-        f"innodb_lock_wait_timeout = {int(config.db_timeout) or 1}",
+        f"innodb_lock_wait_timeout = {int(config.db_timeout) or 1}{session}",
     }
 
 
-def _is_duplicate(error: Exception) -> bool:
+def is_duplicate(error: Exception) -> bool:
     """Return whether a unique key has the value already."""
     return error.args[:1] == (ER.DUP_ENTRY,)
 
 
-def _was_not_sent(error: Exception) -> bool:
-    """Return whether the connection was closed before the statement was sent."""
-    return error.args[:1] in ((0,), (CR.CR_SERVER_GONE_ERROR,))
+def was_not_sent(error: Exception) -> bool:
+    """Return whether the connection was closed before the statement was sent, or was executed."""
+    return error.args[:1] in ((0,), (CR.CR_SERVER_GONE_ERROR,), (_SESSION_ENDED,))
 
 
 def _was_reply_lost(error: Exception) -> bool:
@@ -259,7 +268,7 @@ def _was_reply_lost(error: Exception) -> bool:
     return error.args[:1] == (CR.CR_SERVER_LOST,)
 
 
-def _text_of(error: Exception) -> str:
+def text_of(error: Exception) -> str:
     """Return MySQL's number and message of an error, without the values that it quotes."""
     return hide_values(" ".join(map(str, error.args)))
 
@@ -270,5 +279,5 @@ def _service_error(error: pymysql.MySQLError) -> Exception:
         return SearchTimeout()
     if error.args[:1] == (RESULT_CACHE_EXCEEDED,):
         return ResultCacheExceeded()
-    log.warning("MySQL: %s", _text_of(error))
+    log.warning("MySQL: %s", text_of(error))
     return Unavailable("the database did not answer in time, or answered with an error")

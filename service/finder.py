@@ -39,6 +39,7 @@ class Finder:
         """
         if has_control_character(term):  # no field contains one; the text that joins the fields does
             return []
+        self._database.wait_for_group()
         plan = self.plan(term)
         reader = TimedReader(self._database, trace)
         if plan.scan_first and plan.ngrams:

@@ -1,5 +1,6 @@
 """The people in MySQL: what is stored, read, searched and counted in their table."""
 
+from service.cluster import Cluster
 from service.config import Config
 from service.database import Database, DuplicateKey, Row
 from service.errors import NicknameTaken, SearchTimeout, Unavailable
@@ -30,7 +31,7 @@ class PeopleStore:
     """
 
     def __init__(self, config: Config, name: str = "") -> None:
-        self._database = Database(config, name)
+        self._database = Cluster(config, name) if config.db_hosts else Database(config, name)
         self._finder = Finder(self._database)
         self._preconditions = Preconditions(self._database, SCHEMA, config.workers)
         self._failed_searches = 0  # in succession
@@ -54,7 +55,9 @@ class PeopleStore:
 
     def get(self, identifier: bytes) -> Person | None:
         """Return the person with this id, or None."""
-        rows = self._database.read(_BY_ID, (identifier.hex(),))
+        rows = self._database.read_any(_BY_ID, (identifier.hex(),))
+        if not rows and self._database.wait_for_group():
+            rows = self._database.read(_BY_ID, (identifier.hex(),))
         return _parse_row(rows[0]) if rows else None
 
     def search(self, term: str) -> list[Person]:
@@ -86,10 +89,12 @@ class PeopleStore:
 
     def count(self) -> int:
         """Return the number of people."""
+        self._database.wait_for_group()
         return int(self._database.read(_COUNT)[0][0])
 
     def check(self) -> None:
         """Return if MySQL answers and has all that the promises rest on; otherwise raise Unavailable."""
+        self._database.wait_for_group()
         self._preconditions.check()
 
     def lost_rows(self, places: int) -> int:

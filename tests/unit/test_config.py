@@ -23,6 +23,7 @@ SETTINGS: list[tuple[str, Any, str, Any]] = [
     ("DB_SOCKET", "", "/run/mysqld/mysqld.sock", "/run/mysqld/mysqld.sock"),
     ("DB_HOST", "127.0.0.1", "db", "db"),
     ("DB_PORT", 3306, "3307", 3307),
+    ("DB_HOSTS", "", "a,b:3307,/run/c.sock", "a,b:3307,/run/c.sock"),
     ("DB_NAME", "rinha", "people", "people"),
     ("DB_USER", "rinha", "people", "people"),
     ("DB_PASSWORD", None, "p@ss word=#1", "p@ss word=#1"),

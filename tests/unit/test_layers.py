@@ -21,6 +21,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "document": {"errors"},
     "person": {"errors"},
     "database": {"config", "errors", "logs", "metrics"},
+    "member": {"config", "database", "errors"},
+    "cluster": {"config", "database", "errors", "member", "metrics"},
     "search_key": {"database"},
     "search": {"search_key"},
     "gate": {"search_key"},
@@ -33,8 +35,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "preconditions": {"database", "errors", "search"},
     "store": {
-        "config", "database", "errors", "finder", "metrics", "person", "preconditions", "search", "statements",
-        "timed_reader",
+        "cluster", "config", "database", "errors", "finder", "metrics", "person", "preconditions", "search",
+        "statements", "timed_reader",
     },
     "resources": {"document", "errors", "person", "store"},
     "app": {"document", "errors", "logs", "metrics", "person", "resources", "store"},
@@ -45,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # The modules of service/ that may import a library.
 OWNERS: dict[str, set[str]] = {
-    "pymysql": {"database"},
+    "pymysql": {"database", "member"},
     "dbutils": {"database"},
     "bjoern": {"server"},
     "falcon": {"app", "resources"},
