@@ -10,7 +10,7 @@ set -u
 data=$1 mark=$2 mysql=("${@:3}")
 log=$(readlink "/proc/$$/fd/2") # of ./rinha up --detach
 [ -f "$log" ] || log=
-reserve=$((256 << 20)) # bytes: three times what a sync of the full cache writes
+reserve=$((${MEMBERS:-1} * 256 << 20)) # bytes: three times what a sync of the full cache writes, for each server
 suspect=
 [ -e "$mark" ] && suspect=yes
 
@@ -23,7 +23,7 @@ while sleep 1; do
     [ -z "$log" ] || [ "$log" -ef "/proc/$$/fd/2" ] || exec >> "$log" 2>&1
     free=$(($(stat --file-system --format='%a * %S' "$data")))
     if ((free < reserve)); then
-        [ $suspect ] || echo "reserve: less than 256 MB are left on the disk; no person is stored until $data has room" >&2
+        [ $suspect ] || echo "reserve: less than $((reserve >> 20)) MB are left on the disk; no person is stored until $data has room" >&2
         suspect=yes
         touch "$mark" # for the next run of this script
         as_root 5 "SET GLOBAL read_only = ON" # every second, because a restart of MySQL ends it

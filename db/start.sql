@@ -14,6 +14,8 @@ SET GLOBAL offline_mode = NOT (
 -- first use of the index, InnoDB leaves out the first of these rows (bugs.mysql.com #120564). If an INSERT is, it
 -- leaves out none. So an INSERT is executed here and rolled back. The statements succeed without tables, without
 -- triggers, and on the tables of older releases.
+SET @super_read_only = @@GLOBAL.super_read_only;
+SET GLOBAL super_read_only = OFF;
 SET @rinha = (
   SELECT CASE
     WHEN COUNT(*) = 0 THEN 'DO 0'
@@ -30,6 +32,7 @@ START TRANSACTION;
 EXECUTE rinha;
 ROLLBACK;
 DEALLOCATE PREPARE rinha;
+SET GLOBAL super_read_only = @super_read_only;
 
 -- MySQL writes the text to its log if it is not a statement.
 SET @rinha = IF(@@GLOBAL.offline_mode, 'the settings of db/my.cnf have no effect, so MySQL is offline', 'DO 0');

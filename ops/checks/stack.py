@@ -12,6 +12,7 @@ from ops import REQUIREMENTS, ROOT
 from ops.checks.finding import Finding, query
 from ops.stack.capacity import OPERATOR_CONNECTIONS
 from ops.stack.data_directory import DataDirectory, State, instance_names
+from ops.stack.members import member_name
 from ops.stack.mysql import CONFIGURATION, OLDEST_VERSION
 from ops.system.processes import is_stopped, started_at
 
@@ -27,7 +28,10 @@ def check_components(directory: DataDirectory, state: State) -> Finding:
     """Look for components that do not run, and for a stopped supervisor."""
     # The state lacks a component that waits to be started again.
     alive = [name for name, component in state.components.items() if started_at(component.pid) == component.started_at]
-    dead = [name for name in ("mysql", "reserve", *instance_names(state.instances), "nginx") if name not in alive]
+    servers = [member_name(number) for number in range(1, len(directory.members) + 1)]
+    group = ["group"] if len(servers) > 1 else []
+    expected = [*servers, *group, "reserve", *instance_names(state.instances), "nginx"]
+    dead = [name for name in expected if name not in alive]
     detail = f"not running: {', '.join(dead)}" if dead else f"running: {', '.join(alive)}"
     if is_stopped(state.pid):
         remedy = f"fg in the shell of ./rinha up, or kill -CONT {state.pid}, continues it"

@@ -15,6 +15,7 @@ from ops.errors import OperatorError
 from ops.polling import wait_until
 from ops.stack.availability import reason_for_silence, wait_for_mysql
 from ops.stack.data_directory import DataDirectory, State, instance_names, worker_sockets
+from ops.stack.rolling_restart import restart_members
 from ops.system.processes import ask_to_end, end_with_parent, is_stopped, kill_group, started_at
 from service.probe import is_serving
 
@@ -39,12 +40,21 @@ class _InstanceProcess:
         return {**self.environment, **sockets, "WORKERS": "1", "METRICS_LISTEN": ""}
 
 
-add_arguments = options.add_stack
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name the stack, and what is restarted."""
+    options.add_stack(parser)
+    parser.add_argument(
+        "--members", action="store_true", help="restart the members of the MySQL group too, one at a time"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Deploy, and name the changed files that take effect only at the next start."""
-    pending = deploy(options.data_directory(arguments), show_progress)
+    directory = options.data_directory(arguments)
+    pending = deploy(directory, show_progress)
+    if arguments.members:
+        restart_members(directory, show_progress)
+        pending = [name for name in pending if not name.startswith("db/")]
     show_progress("")
     show("the new version serves")
     if pending:

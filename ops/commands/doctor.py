@@ -14,6 +14,7 @@ from ops.console import Progress, ignore_progress, show_json, show_progress
 from ops.errors import OperatorError
 from ops.stack.availability import STATEMENT_TIMEOUT, wait_for_mysql
 from ops.stack.data_directory import DataDirectory
+from ops.stack.members import primary_directory
 from ops.stack.mysql import connect_as_root
 from service.store import PeopleStore
 
@@ -59,12 +60,13 @@ def doctor(directory: DataDirectory, all_people: bool, heal: bool, progress: Pro
         yield Finding("MySQL", False, silence, "./rinha status shows whether MySQL is back; then repeat this command")
         return
     try:
-        with connect_as_root(directory.mysql_socket, database="rinha", read_timeout=STATEMENT_TIMEOUT) as connection:
+        primary = primary_directory(directory)
+        with connect_as_root(primary.mysql_socket, database="rinha", read_timeout=STATEMENT_TIMEOUT) as connection:
             cursor = connection.cursor()
             yield check_versions(cursor)
             yield check_settings(cursor)
             yield check_limits(cursor, directory, state)
-            yield check_schema(cursor, directory, progress)
+            yield check_schema(cursor, primary, progress)
             yield check_count(cursor, heal)
             yield check_index(cursor, PeopleStore(directory.config()), all_people, heal, progress)
     except pymysql.MySQLError as error:

@@ -56,6 +56,11 @@ def megabytes(text: str) -> int:
     return _between(text, 1 << 20)
 
 
+def members(text: str) -> int:
+    """Return the number of members in `text`, at most 9; raise ValueError or ArgumentTypeError."""
+    return _between(text, 9)
+
+
 def _between(text: str, most: int) -> int:
     number = int(text)
     if not 1 <= number <= most:

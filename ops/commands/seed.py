@@ -18,6 +18,7 @@ from ops.errors import OperatorError
 from ops.sample_people import BLOCK, SamplePerson, block
 from ops.stack.availability import STATEMENT_TIMEOUT, is_away, wait_for_mysql
 from ops.stack.data_directory import DataDirectory
+from ops.stack.members import primary_directory
 from ops.stack.mysql import connect_as_root
 from service.person import Person, new_id
 from service.store import INSERT, insert_values
@@ -40,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     directory = options.data_directory(arguments)
     directory.running()
     try:
-        load(directory, arguments.count, _progress(arguments.count))
+        load(primary_directory(directory), arguments.count, _progress(arguments.count))
     except pymysql.MySQLError as error:
         raise OperatorError(f"MySQL: {error}; run the same command again to continue") from None
     finally:

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from ops import environment
 from ops.commands import options
+from ops.stack.members import primary_directory
 from ops.stack.mysql import MySQLServer
 
 
@@ -21,7 +22,7 @@ def run(arguments: argparse.Namespace) -> NoReturn:
     """Replace this process by the mysql client."""
     directory = options.data_directory(arguments)
     directory.running()
-    server = MySQLServer(directory)
+    server = MySQLServer(primary_directory(directory))
     is_typed = arguments.execute is not None or sys.stdin.isatty()
     client = server.operator_command() if is_typed else server.client_command()
     command = [*client, "--default-character-set=utf8mb4", "rinha"]

@@ -13,6 +13,7 @@ from ops.errors import OperatorError
 from ops.stack.budget import divide_budget
 from ops.stack.data_directory import DataDirectory
 from ops.stack.logs import Logs
+from ops.stack.members import choose_members
 from ops.stack.supervisor import StackPlan, StackSupervisor
 
 
@@ -27,6 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=4,
         metavar="N",
         help="the number of workers of each instance (default: 4)",
+    )
+    add(
+        "--members",
+        type=options.members,
+        metavar="N",
+        help="run a MySQL group of N members; a data directory keeps its number (default: 1)",
     )
     add("--cpus", type=float, metavar="N", help="limit all components together to N CPUs; needs --memory")
     add("--memory", type=int, metavar="MB", help="limit all components together to MB megabytes; needs --cpus")
@@ -68,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.log_terms,
     )
     with directory.locked():
+        choose_members(directory, arguments.members)
         StackSupervisor(directory, plan).run(show_progress)
     return 0
 

@@ -63,6 +63,8 @@ def metrics_socket(run: Path, instance: str) -> Path:
 class DataDirectory:
     """The directory of one stack, with MySQL's data, sockets, logs and the state.
 
+    The further members of a MySQL group have directories of this form within that of the stack.
+
     A program whose command line or settings have a path below `reachable` must inherit the open files `inherited`.
     """
 
@@ -71,6 +73,7 @@ class DataDirectory:
         self.log = self.path / "log"
         self.inherited: tuple[int, ...] = ()
         self._state = self.path / "state.json"
+        self._members = self.path / "members"
 
     @classmethod
     def chosen(cls, path: Path | None, port: int) -> "DataDirectory":
@@ -111,15 +114,33 @@ class DataDirectory:
         """The file with the password of the service's account."""
         return self.path / "db_password"
 
+    @property
+    def members(self) -> "list[DataDirectory]":
+        """The data directories of all members of a MySQL group, this one first; without a group, this one alone."""
+        count = int(self._members.read_text()) if self._members.exists() else 1
+        others = [DataDirectory(self.reachable / f"member{number}") for number in range(2, count + 1)]
+        for other in others:
+            other.log = self.log  # one directory has all logs, so one limit applies to all of them
+            other.inherited = self.inherited
+        return [self, *others]
+
+    def set_members(self, count: int) -> None:
+        """Remember the number of members of the MySQL group."""
+        self._members.write_text(str(count))
+
+    @property
+    def database_settings(self) -> dict[str, Any]:
+        """The settings that tell an instance where MySQL is: the socket of the only server, or of each member."""
+        first, *others = (str(member.mysql_socket) for member in self.members)
+        return {"db_hosts": ",".join([first, *others])} if others else {"db_socket": first}
+
     def config(self, db_timeout: float = 1.0) -> Config:
         """Return the settings of a service that uses this stack's MySQL; raise OSError without a password file."""
-        return Config(
-            db_socket=str(self.mysql_socket), db_password=self.password_file.read_text(), db_timeout=db_timeout
-        )
+        return Config(db_password=self.password_file.read_text(), db_timeout=db_timeout, **self.database_settings)
 
     def make(self) -> None:
         """Make the directories. Only this user may enter: MySQL's root needs no password on the socket."""
-        for directory in (self.path, *(self.path / name for name in ("run", "log", "tmp"))):
+        for directory in (self.path, self.path / "run", self.log, self.path / "tmp"):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             if directory.stat().st_uid != os.geteuid():
                 raise OperatorError(f"{directory} belongs to another user")

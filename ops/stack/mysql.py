@@ -74,12 +74,12 @@ def connect_as_root(socket: Path, **options: Any) -> "Connection[Cursor]":
 class MySQLServer:
     """The MySQL server of a data directory."""
 
-    def __init__(self, directory: DataDirectory, progress: Progress = ignore_progress) -> None:
-        """Find the programs, which may have to be downloaded; raise OperatorError."""
+    def __init__(self, directory: DataDirectory, progress: Progress = ignore_progress, name: str = "mysql") -> None:
+        """Find the programs, which may have to be downloaded; raise OperatorError. The log is `name`.log."""
         self._directory = directory
         self._programs = find_programs(progress)
         self._data = directory.path / "mysql"
-        self._log = directory.log / "mysql.log"
+        self._log = directory.log / f"{name}.log"
         self._logged = self._log.stat().st_size if self._log.exists() else 0  # bytes, by earlier servers
         # A copy: MySQL ignores the file of a checkout that all users may write.
         self._settings = directory.path / "my.cnf"
@@ -104,11 +104,15 @@ class MySQLServer:
         ]
 
     def client_command(self) -> list[str]:
-        """Return the command line of the mysql client, as MySQL's root.
+        """Return the command line of the mysql client, as MySQL's root."""
+        return [*self.client_without_socket(), f"--socket={self._directory.mysql_socket}"]
+
+    def client_without_socket(self) -> list[str]:
+        """Return the command line of the mysql client, as MySQL's root, to which the option --socket must be added.
 
         Neither option files nor login paths apply, and a variable of MySQL is overridden.
         """
-        address = ["--protocol=SOCKET", "--host=localhost", f"--socket={self._directory.mysql_socket}"]
+        address = ["--protocol=SOCKET", "--host=localhost"]
         return [*self._programs.mysql, "--no-defaults", "--no-login-paths", *address, "--user=root"]
 
     def operator_command(self) -> list[str]:

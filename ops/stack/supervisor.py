@@ -23,6 +23,7 @@ from ops.stack.data_directory import (
     metrics_socket,
     worker_sockets,
 )
+from ops.stack.group import MySQLGroup
 from ops.stack.logs import Logs
 from ops.stack.mysql import MySQLServer
 from ops.system.cgroups import ControlGroups, Limit
@@ -37,7 +38,6 @@ from service.signals import wait_for_signal
 REFUSALS = {"nginx": 1}
 REFUSAL = 2  # of the others
 START_TIMEOUT = 30.0  # seconds until the API answers, after MySQL does
-OWN_LOGS = {"mysql": ("mysql.log",), "nginx": (nginx.ACCESS_LOG, nginx.ERROR_LOG)}  # that a component opens by itself
 
 
 class _Stopped(Exception):
@@ -116,11 +116,14 @@ class StackSupervisor:
         limit_open_files(self._capacity.open_files)
         if self._groups and self._limits:
             self._groups.make(self._limits)
-        mysql = MySQLServer(self._directory, progress)
-        mysql.remove_stale_lock()
+        is_group = len(self._directory.members) > 1
+        mysql = MySQLGroup(self._directory, progress) if is_group else MySQLServer(self._directory, progress)
         nginx_program = nginx.find_program(progress)
         _raise_if_stopped()
-        self._start_mysql(mysql, progress)
+        if isinstance(mysql, MySQLGroup):
+            self._start_group(mysql, progress)
+        else:
+            self._start_mysql(mysql, progress)
         for instance in instance_names(self._instances):
             self._start_instance(instance)
         self._start_nginx(nginx_program)
@@ -131,7 +134,24 @@ class StackSupervisor:
         self._supervise_once()
         self._write_state()
 
+    def _start_group(self, group: MySQLGroup, progress: Progress) -> None:
+        group.initialise(progress)
+        progress("starting the members of the MySQL group")
+        for name, command in group.commands(self._capacity):
+            component = self._add(name, command, control_group="mysql")
+            component.files = [group.socket(name)]
+        self._add("group", group.keeper_command(), control_group="mysql", has_log=False)
+
+        def is_starting() -> bool:
+            _raise_if_stopped()
+            self._supervise_once()
+            return True
+
+        group.wait(is_starting)
+        self._add("reserve", group.reserve_command(), control_group="mysql", has_log=False)
+
     def _start_mysql(self, mysql: MySQLServer, progress: Progress) -> None:
+        mysql.remove_stale_lock()
         mysql.initialise(progress)
         progress("starting MySQL")
         component = self._add("mysql", mysql.command(self._capacity))
@@ -150,8 +170,8 @@ class StackSupervisor:
             LISTEN=f"unix:{self._directory.run}/{instance}.%.sock",
             WORKERS=str(self._workers),
             METRICS_LISTEN=f"unix:{metrics_socket(self._directory.run, instance)}" if self._metrics_port else "",
-            DB_SOCKET=str(self._directory.mysql_socket),
             DB_PASSWORD_FILE=str(self._directory.password_file),
+            **{name.upper(): value for name, value in self._directory.database_settings.items()},
         )
         component = self._add(instance, [sys.executable, "-P", "-m", "service"], variables)
         component.files = worker_sockets(self._directory.run, instance, self._workers)
@@ -249,7 +269,7 @@ class StackSupervisor:
             self._logs.rotate()
             self._output.reopen_if_renamed()
         for component in self._components:
-            if not all((self._directory.log / log).exists() for log in OWN_LOGS.get(component.name, ())):
+            if not all((self._directory.log / log).exists() for log in _own_logs(component.name)):
                 component.reopen_logs()
 
     def _status_line(self) -> str:
@@ -269,6 +289,13 @@ class StackSupervisor:
             State(os.getpid(), self._port, self._since, self._ready, self._instances, self._workers, components)
         )
         self._state_is_written = True
+
+
+def _own_logs(name: str) -> Sequence[str]:
+    """Return the logs that a component opens by itself."""
+    if name == "nginx":
+        return (nginx.ACCESS_LOG, nginx.ERROR_LOG)
+    return (f"{name}.log",) if name.startswith("mysql") else ()
 
 
 def _raise_if_stopped(wait: float = 0.0) -> None:

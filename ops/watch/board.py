@@ -143,6 +143,8 @@ def _database(numbers: DatabaseNumbers) -> list[Cell]:
         cells.append((f"MySQL has not answered for {numbers.silent_seconds:.1f} s", BAD))
     if numbers.read_only:
         cells.append(("read-only, because the disk is nearly full", BAD))
+    if numbers.online < numbers.members:
+        cells.append((f"{numbers.online} of {numbers.members} members of the MySQL group are online", BAD))
     people = "unknown" if numbers.people is None else f"{numbers.people:,}"
     return [
         *cells,

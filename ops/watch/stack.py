@@ -53,7 +53,7 @@ class StackWatch:
     def look(self, interval: float) -> Snapshot:
         """Return the snapshot of now; looks are `interval` seconds apart."""
         state = self._state()
-        self.database.ask_on(self._directory.mysql_socket if state else None)
+        self.database.ask_on([member.mysql_socket for member in self._directory.members] if state else [])
         now = time.monotonic()
         self._requests.add(self._log.read(), now)
         if not state:

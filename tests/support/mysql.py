@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from pymysql.cursors import Cursor
@@ -17,7 +16,7 @@ from tests.support.stack import RunningStack
 def root_cursor(stack: RunningStack, **options: Any) -> Iterator[Cursor]:
     """Yield a cursor of MySQL's root in the service's database."""
     with (
-        connect_as_root(Path(stack.config.db_socket), database="rinha", **options) as connection,
+        connect_as_root(stack.directory.mysql_socket, database="rinha", **options) as connection,
         connection.cursor() as cursor,
     ):
         yield cursor

@@ -2,7 +2,6 @@
 
 import unicodedata
 from collections.abc import Callable
-from pathlib import Path
 
 from ops.stack.mysql import connect_as_root
 from service.person import Person
@@ -20,7 +19,7 @@ class Oracle:
     """Knows each field of each person, and asks MySQL of each field by itself whether it contains a term."""
 
     def __init__(self, stack: RunningStack) -> None:
-        self._connection = connect_as_root(Path(stack.config.db_socket), database="rinha")
+        self._connection = connect_as_root(stack.directory.mysql_socket, database="rinha")
         self._cursor = self._connection.cursor()
         self._cursor.execute("CREATE TEMPORARY TABLE fields (id BINARY(16), field TEXT COLLATE utf8mb4_0900_ai_ci)")
 

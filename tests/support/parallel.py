@@ -20,7 +20,7 @@ from coverage.exceptions import CoverageWarning
 from tests.support.stack import SHARED
 
 # The directories with the longest tests are first, so that short ones fill the end of the run.
-ORDER = ("docs", "load", "faults", "integration", "browser", "abuse", "compose", "contract", "unit")
+ORDER = ("docs", "cluster", "load", "faults", "integration", "browser", "abuse", "compose", "contract", "unit")
 
 
 def pytest_configure(config: pytest.Config) -> None:

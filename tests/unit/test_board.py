@@ -75,11 +75,13 @@ def test_no_line_is_longer_than_the_terminal_is_wide(width: int) -> None:
 
 
 def test_what_is_wrong_stands_out() -> None:
-    lines = board(snapshot(database=DatabaseNumbers(read_only=True, silent_seconds=3.0)), View(), 200)
+    database = DatabaseNumbers(read_only=True, members=3, online=2, silent_seconds=3.0)
+    lines = board(snapshot(database=database), View(), 200)
 
     for row, text in (
         ("MySQL has not", "MySQL has not answered for 3.0 s"),
         ("MySQL has not", "read-only, because the disk is nearly full"),
+        ("MySQL has not", "2 of 3 members of the MySQL group are online"),
         ("http", "restarts 16"), ("nginx", "dead"), ("nginx", "12"), ("api1", "3"),
         ("creations", "10"), ("creations", "1,500"), ("searches", "1,200"),
     ):  # fmt: skip

@@ -1,0 +1,1 @@
+"""Faults of a MySQL group with three members: `tox -e cluster`."""
