@@ -4,7 +4,7 @@ import http.client
 import json
 import socket
 
-READY = "/health/ready"
+LIVE, READY = "/health/live", "/health/ready"
 
 
 def connect(address: str, timeout: float) -> http.client.HTTPConnection:

@@ -31,7 +31,7 @@ from ops.system.ports import check_port, is_stack_serving
 from ops.system.processes import kill_group, members, started_at, usage
 from ops.terminal import is_screen
 from service.logs import OutputFile
-from service.probe import why_not_ready
+from service.probe import LIVE, is_serving, why_not_ready
 from service.signals import wait_for_signal
 
 # The exit status with which a component refuses its settings, so that another start is of no use.
@@ -203,17 +203,19 @@ class StackSupervisor:
     def _wait_until_serving(self, progress: Progress) -> None:
         progress("waiting for the API")
         deadline = time.monotonic() + START_TIMEOUT
-        while not is_stack_serving(self._port):
+        names = instance_names(self._instances)
+        addresses = {name: f"unix:{worker_sockets(self._directory.run, name, 1)[0]}" for name in names}
+        while not (is_stack_serving(self._port) and all(is_serving(one, LIVE) for one in addresses.values())):
             _raise_if_stopped()
             self._raise_if_refused()
             self._supervise_once()
             if time.monotonic() > deadline:
                 raise OperatorError(f"the service does not answer on port {self._port}; see {self._directory.log}")
             time.sleep(0.05)
-        for instance in instance_names(self._instances):
+        for name, address in addresses.items():
             # The stack runs on: it answers reads by id, and the operator can repair it.
-            if reason := why_not_ready(f"unix:{worker_sockets(self._directory.run, instance, 1)[0]}"):
-                show(f"{instance} is not ready: {reason}; ./rinha doctor says more")
+            if reason := why_not_ready(address):
+                show(f"{name} is not ready: {reason}; ./rinha doctor says more")
 
     def _raise_if_refused(self) -> None:
         for component in self._components:
