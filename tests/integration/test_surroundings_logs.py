@@ -74,6 +74,7 @@ def files_of(stack: RunningStack, log: str = "") -> list[Path]:
 
 
 def total_size(stack: RunningStack) -> int:
+    """Return the bytes of all logs; raise FileNotFoundError if one is removed meanwhile."""
     return sum(file.stat().st_size for file in files_of(stack))
 
 
@@ -147,7 +148,7 @@ def test_all_logs_together_have_a_bound_and_no_removed_file_holds_disk(logging_s
                 output.write(NOISE)
         wait_until(lambda: not [log for log in (stack.data / "log").glob("*.log") if is_full(log)])
 
-    wait_until(lambda: total_size(stack) <= LIMIT << 20, 10, lambda: total_size(stack))
+    wait_until(lambda: total_size(stack) <= LIMIT << 20, 10, lambda: str(files_of(stack)), (FileNotFoundError,))
     assert not [one for one in removed_but_open(stack) if one[1]]
 
 
