@@ -105,13 +105,16 @@ class SyncGuard:
         self, expression: _Expression, pattern: str, canaries: set[int], reader: TimedReader
     ) -> tuple[Sequence[Row], dict[int, str]]:
         """Return the rows that match, and the search keys of the canary rows found (empty for one alphabet)."""
-        search_key = "busca" if expression.has_several_cached else "''"
         statement = _BY_NGRAMS_WITH_CANARIES.replace("{canaries}", ", ".join(map(str, canaries)))
-        statement = statement.replace("{search_key}", search_key)
+        statement = statement.replace("{search_key}", "busca" if expression.has_several_cached else "''")
         against = f"{expression.all} {' '.join(map(canary_key, canaries))} {expression.cached}"
-        parts = [(*row.split("\x1f", 2), "") for (row,) in reader.read(statement, (pattern, against, pattern))]
-        rows = [(part[2],) for part in parts if part[2]]
-        return rows, {int(number): key for number, key, *_ in parts if int(number) in canaries}
+        rows, found = list[Row](), dict[int, str]()
+        for (row,) in reader.read(statement, (pattern, against, pattern)):
+            number, search_key, *person = row.split("\x1f", 2)  # a row that does not match has no person
+            rows += [(text,) for text in person if text]
+            if int(number) in canaries:
+                found[int(number)] = search_key
+        return rows, found
 
     def _search_singly(self, plan: SearchPlan, alphabets: range, reader: TimedReader) -> Sequence[Row] | None:
         """Search one alphabet after the other; return as `search` does.

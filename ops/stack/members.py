@@ -11,7 +11,7 @@ from ops.stack.data_directory import DataDirectory
 from ops.stack.mysql import connect_as_root
 
 ANSWER_TIMEOUT = 2.0  # seconds in which a member tells its state
-STATEMENT_TIMEOUT = 30.0  # seconds, of a switch of the primary
+LONGEST_STATEMENT = 30.0  # seconds: a switch of the primary
 
 _STATES = (
     "SELECT member_id = @@server_uuid, member_state, member_role, @@GLOBAL.offline_mode, "
@@ -120,7 +120,7 @@ def count_transactions(gtids: str) -> int:
 
 
 def execute(
-    path: Path, statement: str, values: Sequence[str] = (), timeout: float = STATEMENT_TIMEOUT
+    path: Path, statement: str, values: Sequence[str] = (), timeout: float = LONGEST_STATEMENT
 ) -> tuple[tuple[Any, ...], ...]:
     """Return the rows of a statement of MySQL's root on the member that listens on a socket; raise OperatorError."""
     try:
