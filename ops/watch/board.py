@@ -110,6 +110,7 @@ def board(snapshot: Snapshot, view: View, width: int) -> list[Line]:
         *_flow(_heading(snapshot, view), width),
         (),
         *_table("requests", REQUESTS, _ordered(snapshot.requests, requests), width),
+        *([] if snapshot.log_has_room else [[("the disk is full: requests are missing here", BAD)]]),
         (),
     ]
     if snapshot.running:

@@ -1,5 +1,6 @@
 """All numbers of a stack at one moment."""
 
+import shutil
 import time
 from typing import Any, NamedTuple
 
@@ -11,9 +12,14 @@ from ops.watch.database import DatabaseNumbers, DatabaseWatch
 from ops.watch.follow import Follower
 from ops.watch.requests import KindNumbers, RequestStatistics
 
+LOG_ROOM = 1 << 20  # bytes of free disk below which nginx may be unable to write the access log
+
 
 class Snapshot(NamedTuple):
-    """A stack at one moment. A stack that does not run has no components; its requests stay."""
+    """A stack at one moment. A stack that does not run has no components; its requests stay.
+
+    If the log has no room on its disk, `requests` lacks requests.
+    """
 
     time: float
     port: int
@@ -21,6 +27,7 @@ class Snapshot(NamedTuple):
     ready: bool
     uptime: float
     watched: float
+    log_has_room: bool
     requests: dict[str, KindNumbers]
     components: dict[str, ComponentNumbers]
     database: DatabaseNumbers
@@ -65,6 +72,7 @@ class StackWatch:
             ready=bool(state and state.ready),
             uptime=round(time.time() - state.since, 1) if state else 0.0,
             watched=round(now - self._started, 1),
+            log_has_room=self._log_has_room(),
             requests=self._requests.numbers(now),
             components=self._components.look(state) if state else {},
             database=self.database.numbers(interval),
@@ -74,6 +82,12 @@ class StackWatch:
         """Close what is open."""
         self._log.close()
         self.database.close()
+
+    def _log_has_room(self) -> bool:
+        try:
+            return shutil.disk_usage(self._directory.path).free >= LOG_ROOM
+        except FileNotFoundError:  # there is no data directory yet
+            return True
 
     def _state(self) -> State | None:
         try:

@@ -16,6 +16,7 @@ WIDTH = 200  # columns, so that no column is left out
 DISK_FULL, OPEN_TRANSACTION = "full disk", "open transaction"
 
 _CREATIONS_FAIL, _NO_CREATION_FAILS = r"^creations +(\S+ +){3}[1-9]", r"^creations +(\S+ +){3}0"
+_LOG_HAS_NO_ROOM = "^the disk is full: requests are missing here"  # then nginx cannot log the creations that fail
 
 # The signs of each fault, as patterns that pictures of the board contain. docs/operations.md tells what they mean.
 SIGNS: dict[str, tuple[str, ...]] = {
@@ -27,7 +28,7 @@ SIGNS: dict[str, tuple[str, ...]] = {
     "kill everything": (r"nothing is running", r"up \d+ s  restarts 0"),
     "down and up": (r"nothing is running", r"up \d+ s  restarts 0"),
     "restart both instances": (r"^api1 +runs .* [1-9]\d* +0$", r"^api2 +runs .* [1-9]\d* +0$", _NO_CREATION_FAILS),
-    DISK_FULL: (r"read-only, because the disk is nearly full", _CREATIONS_FAIL),
+    DISK_FULL: (r"read-only, because the disk is nearly full", f"{_CREATIONS_FAIL}|{_LOG_HAS_NO_ROOM}"),
     OPEN_TRANSACTION: (r"waiting for a lock [1-9]", _CREATIONS_FAIL),
 }
 

@@ -28,7 +28,7 @@ COMPONENTS = {
 
 def snapshot(**fields: Any) -> Snapshot:
     database = DatabaseNumbers(people=46_000, syncs=4, running=3, lock_waits=2)
-    return Snapshot(0.0, 9999, True, True, 93_784.0, 60.0, REQUESTS, COMPONENTS, database)._replace(**fields)
+    return Snapshot(0.0, 9999, True, True, 93_784.0, 60.0, True, REQUESTS, COMPONENTS, database)._replace(**fields)
 
 
 def plain(line: Line) -> str:
@@ -66,7 +66,7 @@ def test_the_board_shows_every_number() -> None:
 def test_no_line_is_longer_than_the_terminal_is_wide(width: int) -> None:
     silent = DatabaseNumbers(read_only=True, silent_seconds=12.3)
     for view in (View(), View("1", "c", paused=True)):
-        lines = lines_of(view, width, database=silent)
+        lines = lines_of(view, width, database=silent, log_has_room=False)
         assert max(map(len, lines)) <= max(width, LONGEST_MESSAGE), lines
     narrow = lines_of(width=width)
     assert cells(narrow, "creations")[0] == "1,234.5", "the rate is always there"
@@ -76,12 +76,13 @@ def test_no_line_is_longer_than_the_terminal_is_wide(width: int) -> None:
 
 def test_what_is_wrong_stands_out() -> None:
     database = DatabaseNumbers(read_only=True, members=3, online=2, silent_seconds=3.0)
-    lines = board(snapshot(database=database), View(), 200)
+    lines = board(snapshot(database=database, log_has_room=False), View(), 200)
 
     for row, text in (
         ("MySQL has not", "MySQL has not answered for 3.0 s"),
         ("MySQL has not", "read-only, because the disk is nearly full"),
         ("MySQL has not", "2 of 3 members of the MySQL group are online"),
+        ("the disk", "the disk is full: requests are missing here"),
         ("http", "restarts 16"), ("nginx", "dead"), ("nginx", "12"), ("api1", "3"),
         ("creations", "10"), ("creations", "1,500"), ("searches", "1,200"),
     ):  # fmt: skip
