@@ -82,23 +82,31 @@ CREATE TRIGGER depois_de_inserir AFTER INSERT ON pessoas FOR EACH ROW
 
 -- Each row gets its alphabet and, if it is a canary row, its number.
 -- Canary rows: one for each 8,000 codes, which is a ten-thousandth of the full-text cache. A sync of InnoDB moves at
--- least 17,000 codes, so each sync has canary rows. The number of codes of the new row is not known yet. The estimate
--- is the number of bytes of the fields, plus four for what separates and ends them. Few characters have more codes than
--- bytes.
+-- least 17,000 codes, so each sync has canary rows. The row with each 8,000th code is one. The trigger counts the codes
+-- of the new row only if the row may be one: a byte has at most six codes (U+FDFA has three bytes and 18 codes). What
+-- separates and ends the fields has four codes.
 -- Alphabets: the first two have 2^23 codes each, approximately 100,000 people. Each further alphabet has twice as many
 -- as the one before it, up to 2^26 codes, approximately 800,000 people (docs/decisions/0002-alphabets-by-age.md).
 CREATE TRIGGER antes_de_mudar BEFORE UPDATE ON pessoas FOR EACH ROW
   SET NEW.marca = (
     SELECT LEAST(IF(letras >> 26, 3 + (letras >> 26), CEIL(LOG2(1 + (letras >> 23)))), 40) << 32
-         | IF((letras + LENGTH(NEW.apelido) + LENGTH(NEW.nome) + IFNULL(LENGTH(NEW.stack), 0) + 4)
+         | IF((letras + 6 * (LENGTH(NEW.apelido) + LENGTH(NEW.nome) + IFNULL(LENGTH(NEW.stack), 0)) + 4)
                 DIV (@@innodb_ft_cache_size DIV 10000)
-              > letras DIV (@@innodb_ft_cache_size DIV 10000), canarios + 1, 0)
+              > letras DIV (@@innodb_ft_cache_size DIV 10000),
+              IF((letras + LENGTH(WEIGHT_STRING(
+                    CONCAT_WS('\n', NEW.apelido, NEW.nome, NEW.stack, '=') COLLATE utf8mb4_0900_ai_ci)) DIV 2)
+                  DIV (@@innodb_ft_cache_size DIV 10000)
+                > letras DIV (@@innodb_ft_cache_size DIV 10000), canarios + 1, 0), 0)
     FROM contagem FOR UPDATE);
 
 CREATE TRIGGER antes_de_inserir BEFORE INSERT ON pessoas FOR EACH ROW
   SET NEW.marca = (
     SELECT LEAST(IF(letras >> 26, 3 + (letras >> 26), CEIL(LOG2(1 + (letras >> 23)))), 40) << 32
-         | IF((letras + LENGTH(NEW.apelido) + LENGTH(NEW.nome) + IFNULL(LENGTH(NEW.stack), 0) + 4)
+         | IF((letras + 6 * (LENGTH(NEW.apelido) + LENGTH(NEW.nome) + IFNULL(LENGTH(NEW.stack), 0)) + 4)
                 DIV (@@innodb_ft_cache_size DIV 10000)
-              > letras DIV (@@innodb_ft_cache_size DIV 10000), canarios + 1, 0)
+              > letras DIV (@@innodb_ft_cache_size DIV 10000),
+              IF((letras + LENGTH(WEIGHT_STRING(
+                    CONCAT_WS('\n', NEW.apelido, NEW.nome, NEW.stack, '=') COLLATE utf8mb4_0900_ai_ci)) DIV 2)
+                  DIV (@@innodb_ft_cache_size DIV 10000)
+                > letras DIV (@@innodb_ft_cache_size DIV 10000), canarios + 1, 0), 0)
     FROM contagem FOR UPDATE);

@@ -117,17 +117,30 @@ def test_a_person_whose_characters_have_many_weights_is_stored_and_found(search_
     assert person in search_store.search("\ufdfa" * 3)
 
 
-@pytest.mark.parametrize("missing", range(1, 8))
+@pytest.mark.parametrize(
+    "skill",
+    [
+        pytest.param("\U0001f980\U0001f680" * 8, id="four bytes a code"),
+        pytest.param("Go", id="a byte a code"),
+        pytest.param("\ufdfa" * 4, id="six codes a byte"),
+        pytest.param("\u00ad" * 32, id="no code"),
+    ],
+)
+@pytest.mark.parametrize("place", ["before", "at", "after"])
 def test_the_row_with_each_eight_thousandth_code_is_a_canary_row(
-    search_store: PeopleStore, root: Cursor, missing: int
+    search_store: PeopleStore, root: Cursor, skill: str, place: str
 ) -> None:
-    """The separators and the end of the fields have codes too: four more than the text has characters."""
-    person = new_person(name="Bruna", skills=["Go"])
-    characters = len(person.nickname) + len("Bruna") + len("Go")
-    root.execute("UPDATE contagem SET letras = (letras DIV 8000 + 2) * 8000 - %s", (characters + 4 - missing + 1,))
-    search_store.add(person)
+    first, second = new_person(skills=[skill] * 40), new_person(skills=[skill] * 40)
+    search_store.add(first)
+    ((codes,),) = fetch_rows(
+        root, "SELECT CHAR_LENGTH(busca) - 3 * (marca & 0xFFFFFFFF > 0) FROM pessoas WHERE id = %s", (first.id,)
+    )
+    missing = {"before": 0, "at": codes, "after": codes + 1}[place]
+    root.execute("UPDATE contagem SET letras = (letras DIV 8000 + 2) * 8000 - %s", (missing,))
+    search_store.add(second)
 
-    assert fetch_row(root, "SELECT marca & 0xFFFFFFFF > 0 FROM pessoas WHERE id = %s", (person.id,)) == (1,)
+    is_canary = fetch_row(root, "SELECT marca & 0xFFFFFFFF > 0 FROM pessoas WHERE id = %s", (second.id,))
+    assert is_canary == (place == "at",)
 
 
 @st.composite

@@ -21,7 +21,7 @@ from service.search_key import ALPHABET_STARTS, canary_key, in_first_alphabet, n
 
 SEARCHES = 300  # of each situation and seed
 SEEDS = 5
-CANARY_STEP = 8000  # characters between two canary rows, as db/schema.sql has it
+CANARY_STEP = 8000  # the row with each character of such a number is a canary row, as db/schema.sql has it
 SYNCED_AT = 17_400  # characters of random text, 450 bytes each: with so many in its cache InnoDB begins a sync
 CODES = [chr(0x0400 | bits) for bits in range(0x40, 0x70) if not bits & 0x10]  # of which names consist
 ANSWERS: dict[str, Sequence[Row]] = {  # of the model to a statement with this text
@@ -126,10 +126,9 @@ class Server:
         self.committed: list[float] = []
         characters = cached = 0
         for number, row in enumerate(rows):
-            characters += row.characters
-            if characters >= CANARY_STEP:
+            if (characters + row.characters) // CANARY_STEP > characters // CANARY_STEP:
                 self.canaries.append(number)
-                characters = 0
+            characters += row.characters
             if self.emptied and row.time < self.emptied[-1]:
                 continue  # a sync includes the rows that come while it writes
             cached += row.characters
