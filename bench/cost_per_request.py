@@ -58,7 +58,7 @@ def _used(pids: Mapping[str, int]) -> list[float]:
     """Return the CPU that each of `COMPONENTS` has used so far, in microseconds."""
     instances = [pid for name, pid in pids.items() if name.startswith("api")]
     groups = [[pids["nginx"]], instances, [pids["mysql"]]]
-    return [sum(map(_cpu, group)) for group in groups] + [time.process_time() * 1e6]
+    return [sum(map(cpu_of_group, group)) for group in groups] + [time.process_time() * 1e6]
 
 
 def _actions(directory: DataDirectory, count: int) -> Iterator[tuple[str, Action]]:
@@ -97,7 +97,7 @@ def _add(store: PeopleStore, person: Person) -> None:
         store.add(person)
 
 
-def _cpu(group: int) -> float:
+def cpu_of_group(group: int) -> float:
     """Return the CPU that a process group has used, in microseconds; the ticks in /proc/PID/stat are of 10 ms."""
     tasks = [task for pid in members(group) for task in Path(f"/proc/{pid}/task").iterdir()]
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1000

@@ -68,15 +68,15 @@ def test_a_single_server_of_an_older_release_becomes_a_group_that_grows_under_lo
         load = load_for(site, 2)
         assert site.audit(load.history) == []
         site.stack.down()
-        site.stack.up("--members", "3")
+        site.stack.up("--members", "4")
         with Load(site.stack.port, 2, clients=4) as under_load:
             site.wait_for_members()
         under_load.audit()
 
-        assert len(site.members()) == 3
+        assert len(site.members()) == 4
         assert site.audit(load.history + under_load.history) == []
         assert not list(site.stack.data.glob("clone.*")), "a cloned member serves before its index is made"
-        for number in range(1, 4):
+        for number in range(1, 5):
             with connect_as_root(site.socket(number), database="rinha") as connection, connection.cursor() as cursor:
                 cursor.execute("SELECT COUNT(*) FROM pessoas WHERE nome = %s", (before[0].json()["nome"],))
                 assert cursor.fetchall()[0][0] >= 1
