@@ -108,8 +108,8 @@ REMOVALS = (
     Removal("run"),
     Removal("run/api1.1.sock"),
     Removal("run/mysql.sock"),
+    Removal("run/proxy"),  # before nginx is killed, which then has a minute to make its files
     Removal("run/nginx", "nginx"),
-    Removal("run/proxy"),
     Removal("run/nginx.pid", "nginx"),
     Removal("log", "api1"),
     Removal("log", "mysql"),

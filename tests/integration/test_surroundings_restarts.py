@@ -1,13 +1,14 @@
 """Commands while MySQL restarts or hangs: a command waits for MySQL, or says that MySQL does not answer.
 
-Each situation is a row: what happens to MySQL, the command, its exit status, and a pattern of what it prints.
+Each situation is a row: the command, its exit statuses, and a pattern of what it prints.
 """
 
 import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,9 +24,8 @@ from tests.support.stack import RunningStack, ops_command, ops_environment, runn
 
 
 class Situation(NamedTuple):
-    """What happens to MySQL just before a command, its exit statuses, and a pattern of all that it prints."""
+    """A command, its exit statuses, and a pattern of all that it prints."""
 
-    mysql: str
     command: str
     statuses: tuple[int, ...]
     seen: str
@@ -34,37 +34,26 @@ class Situation(NamedTuple):
 PROGRESS = r"(rinha: .*\n)*"
 WAITING = r"rinha: waiting for MySQL\n"
 LAST = r"rinha: MySQL does not answer: .*"
-SITUATIONS = (
-    Situation("killed", "seed 1200", (0,), rf"{PROGRESS}rinha: (.* )?1,200 of 1,200 people.*\n"),
-    Situation(
-        "killed",
-        "doctor",
-        (0,),
-        rf"{PROGRESS}ok +components +running: mysql, reserve, api1, nginx\n((ok|rinha:) .*\n)+",
-    ),
-    Situation("killed", "deploy", (0,), rf"{PROGRESS}rinha: the new version serves\n"),
-    Situation("stopped", "status", (0,), r"http.*  MySQL does not answer\n(.*\n)+"),
+KILLED = (
+    Situation("seed 1200", (0,), rf"{PROGRESS}rinha: (.* )?1,200 of 1,200 people.*\n"),
+    Situation("doctor", (0,), rf"{PROGRESS}ok +components +running: mysql, reserve, api1, nginx\n((ok|rinha:) .*\n)+"),
+    Situation("deploy", (0,), rf"{PROGRESS}rinha: the new version serves\n"),
+    Situation("explain ana", (0,), rf"{PROGRESS}plan: (?s:.*)"),
+    Situation("sql -e DO(0)", (0, 1), r"(ERROR 2002 .*\n)?"),
+    Situation("status", (0,), r"http.*(MySQL does not answer|rows)\n(.*\n)+"),
 )
-SLOW_SITUATIONS = (
-    Situation("killed", "explain ana", (0,), rf"{PROGRESS}plan: (?s:.*)"),
-    Situation("killed", "sql -e DO(0)", (0, 1), r"(ERROR 2002 .*\n)?"),
-    Situation("killed", "status", (0,), r"http.*(MySQL does not answer|rows)\n(.*\n)+"),
-    Situation("stopped", "doctor", (1,), rf"{WAITING}ok (.*\n)+FAILED +MySQL +MySQL does not answer: .*\n.*\n"),
-    Situation("stopped", "deploy", (1,), rf"{WAITING}{LAST}; nothing was restarted\n"),
-    Situation("stopped", "seed 9999", (1,), rf"{WAITING}{LAST}\n"),
-    Situation("stopped", "explain ana", (1,), rf"{WAITING}{LAST}\n"),
+STOPPED = (
+    Situation("status", (0,), r"http.*  MySQL does not answer\n(.*\n)+"),
+    Situation("doctor", (1,), rf"{WAITING}ok (.*\n)+FAILED +MySQL +MySQL does not answer: .*\n.*\n"),
+    Situation("deploy", (1,), rf"{WAITING}{LAST}; nothing was restarted\n"),
+    Situation("seed 9999", (1,), rf"{WAITING}{LAST}\n"),
+    Situation("explain ana", (1,), rf"{WAITING}{LAST}\n"),
 )
 
 
-def kill(stack: RunningStack) -> None:
-    os.kill(stack.state.components["mysql"].pid, signal.SIGKILL)
-
-
-def stop(stack: RunningStack) -> None:
-    os.kill(stack.state.components["mysql"].pid, signal.SIGSTOP)
-
-
-FAULTS: dict[str, Callable[[RunningStack], None]] = {"killed": kill, "stopped": stop}
+def send(stack: RunningStack, number: signal.Signals) -> None:
+    """Send a signal to MySQL."""
+    os.kill(stack.state.components["mysql"].pid, number)
 
 
 @pytest.fixture(scope="module")
@@ -74,41 +63,57 @@ def restarting_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runni
         yield stack
 
 
-def check(stack: RunningStack, situation: Situation) -> None:
+def wait_for_stack(stack: RunningStack) -> None:
+    """Wait until MySQL answers."""
     wait_until(lambda: "mysql" in stack.state.components)
     wait_for_mysql(stack.directory)
-    FAULTS[situation.mysql](stack)
-    try:
-        completed = subprocess.run(
-            ops_command(*situation.command.split(), *stack.options),
-            env=ops_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=110,
-        )
-    finally:
-        if situation.mysql == "stopped":
-            os.kill(stack.state.components["mysql"].pid, signal.SIGCONT)
-
-    assert completed.returncode in situation.statuses, completed.stdout
-    assert re.fullmatch(situation.seen, completed.stdout), completed.stdout
 
 
-@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda one: f"{one.mysql}, {one.command}")
-def test_a_command_waits_for_mysql_or_says_that_it_does_not_answer(
+@contextmanager
+def started(stack: RunningStack, command: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a command, whose output is one stream; end it with the context."""
+    with subprocess.Popen(
+        ops_command(*command.split(), *stack.options),
+        env=ops_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def check(situation: Situation, process: subprocess.Popen[str]) -> None:
+    output, _ = process.communicate(timeout=110)
+    assert process.returncode in situation.statuses, output
+    assert re.fullmatch(situation.seen, output), output
+
+
+@pytest.mark.parametrize("situation", KILLED, ids=lambda one: one.command)
+def test_a_command_waits_for_a_mysql_that_was_killed_or_says_that_it_does_not_answer(
     restarting_stack: RunningStack, situation: Situation
 ) -> None:
-    check(restarting_stack, situation)
+    wait_for_stack(restarting_stack)
+    send(restarting_stack, signal.SIGKILL)
+    with started(restarting_stack, situation.command) as process:
+        check(situation, process)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("situation", SLOW_SITUATIONS, ids=lambda one: f"{one.mysql}, {one.command}")
-def test_a_command_does_not_wait_for_ever_for_a_mysql_that_hangs(
-    restarting_stack: RunningStack, situation: Situation
-) -> None:
-    check(restarting_stack, situation)
+def test_no_command_waits_for_ever_for_a_mysql_that_hangs(restarting_stack: RunningStack) -> None:
+    """The commands run at the same time, because some of them wait for a minute."""
+    wait_for_stack(restarting_stack)
+    send(restarting_stack, signal.SIGSTOP)
+    try:
+        with ExitStack() as contexts:
+            running = [contexts.enter_context(started(restarting_stack, one.command)) for one in STOPPED]
+            for situation, process in zip(STOPPED, running, strict=True):
+                check(situation, process)
+    finally:
+        send(restarting_stack, signal.SIGCONT)
 
 
 def test_a_seed_continues_after_mysql_was_killed(restarting_stack: RunningStack, tmp_path: Path) -> None:
@@ -123,7 +128,7 @@ def test_a_seed_continues_after_mysql_was_killed(restarting_stack: RunningStack,
         )
     try:
         wait_until(lambda: store.count() > before)
-        kill(stack)
+        send(stack, signal.SIGKILL)
         assert seed.wait(60) == 0, output.read_text()
     finally:
         seed.kill()
@@ -154,8 +159,8 @@ def test_the_audit_of_a_load_waits_for_mysql(restarting_stack: RunningStack) -> 
     auditor = Auditor(host, stack.port, OFFICIAL, 1)
     count = PeopleStore(stack.config).count()
 
-    kill(stack)
+    send(stack, signal.SIGKILL)
     assert auditor.audit(count, []).rows == count
-    kill(stack)
+    send(stack, signal.SIGKILL)
     assert host.query("SELECT 1") == "1\n"
     assert host.consumption()["mysql"].memory > 0

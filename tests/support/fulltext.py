@@ -24,6 +24,15 @@ def last_synced(cursor: Cursor) -> tuple[object, ...]:
     return fetch_rows(cursor, "SELECT value FROM information_schema.innodb_ft_config WHERE `key` = 'synced_doc_id'")
 
 
+def wait_for_last_sync(cursor: Cursor) -> None:
+    """Wait until no sync has ended for two seconds: the rows that came during a sync may need a further one."""
+    synced, since = last_synced(cursor), time.monotonic()
+    while time.monotonic() - since < 2.0:
+        time.sleep(0.1)
+        if (now := last_synced(cursor)) != synced:
+            synced, since = now, time.monotonic()
+
+
 def lose_from_index(stack: RunningStack, person: Person, **columns: int) -> None:
     """Make InnoDB lose a person from the index, on a table without the gate.
 
@@ -43,7 +52,7 @@ def lose_from_index(stack: RunningStack, person: Person, **columns: int) -> None
             other = new_person()
             early.execute(insert, (other.id, other.nickname, other.name, text))
         wait_until(lambda: last_synced(early) != before)
-        time.sleep(1.0)  # the sync includes the rows that were committed meanwhile
+        wait_for_last_sync(early)
         late.execute("COMMIT")
     kill_group(killed.pid)
     wait_until(lambda: stack.directory.running().components.get("mysql", killed) != killed)
