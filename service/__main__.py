@@ -59,7 +59,7 @@ def _serve(config: Config) -> int:
 
     def make_app(number: int) -> Any:
         if number == config.workers:
-            return _make_metrics_app(metrics)
+            return _make_metrics_app(metrics, config)
         metrics.attach(number)
         WORKER_STARTS.labels().increment()
         store = PeopleStore(config, f"{identity} {number}")
@@ -75,13 +75,14 @@ def _serve(config: Config) -> int:
     return 0
 
 
-def _make_metrics_app(metrics: SharedMetrics) -> Any:
+def _make_metrics_app(metrics: SharedMetrics, config: Config) -> Any:
     # Imported in the process that serves the metrics only: the workers need neither the library nor its memory.
     from service.exposition import create_metrics_app  # noqa: PLC0415
+    from service.group_watch import GroupWatch  # noqa: PLC0415
 
     # Prometheus keeps its connection, which would delay the end of the instance. The kernel ends this process at once.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    return create_metrics_app(metrics)
+    return create_metrics_app(metrics, GroupWatch(config) if config.db_hosts else None)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 MAX_SOCKET_PATH = 107  # bytes that the kernel accepts
+MAX_ADDRESS = 300  # bytes of an entry of DB_HOSTS, which is a label of the metrics; a name in DNS has 253 at most
 _HOST = re.compile(r"(?P<host>[^\s:\[\]]+|\[(?P<ipv6>[^\s\[\]]+)\])(?::(?P<port>[0-9]+))?")
 
 
@@ -37,8 +38,11 @@ class Config:
         return self.listen.replace("%", str(worker)) if self.listen.startswith("unix:") else self.listen
 
     def members(self) -> "list[Config]":
-        """Return the settings for each member of a MySQL group in DB_HOSTS; none if there is no group."""
-        return [replace(self, **_parse_member(entry)) for entry in self.db_hosts.split(",") if entry]
+        """Return the settings for each member of a MySQL group in DB_HOSTS; none if there is no group.
+
+        In the settings for a member, `db_hosts` has this member only.
+        """
+        return [replace(self, db_hosts=entry, **_parse_member(entry)) for entry in self.db_hosts.split(",") if entry]
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
@@ -134,6 +138,8 @@ def _parse_hosts(name: str, value: str) -> str:
     for entry in value.split(",") if value else ():
         if not (member := _parse_member(entry)):
             raise ConfigError(f"{name} is no list of HOST, HOST:PORT, [IPV6]:PORT or /PATH without spaces: {value}")
+        if len(entry.encode()) > MAX_ADDRESS:
+            raise ConfigError(f"{name} has an address of more than {MAX_ADDRESS} bytes: {entry}")
         if "db_port" in member:
             _parse_port(name, member["db_port"])
     return value

@@ -5,9 +5,10 @@ from itertools import accumulate
 from typing import Any
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
-from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from service.group_watch import GroupWatch
 from service.metrics import BUCKETS, METRICS, Counter, SharedMetrics
 
 _BOUNDS = [*map(str, BUCKETS), "+Inf"]
@@ -37,8 +38,36 @@ class _InstanceCollector(Collector):
                 yield histograms
 
 
-def create_metrics_app(shared: SharedMetrics) -> Callable[..., Any]:
-    """Return the WSGI application that answers the metrics of an instance in the format of Prometheus."""
+class _GroupCollector(Collector):
+    """Asks the members of a MySQL group when Prometheus asks."""
+
+    def __init__(self, watch: GroupWatch) -> None:
+        self._watch = watch
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the states, the roles and the lag of the members."""
+        states = GaugeMetricFamily(
+            "rinha_group_member_info",
+            "1 for each member of the MySQL group. AWAY: it does not answer, or accepts no clients.",
+            labels=("server_address", "state", "role"),
+        )
+        lags = GaugeMetricFamily(
+            "rinha_group_member_lag_transactions",
+            "Transactions of the primary that a member has not applied. Absent without a primary, or while it is away.",
+            labels=("server_address",),
+        )
+        for member in self._watch.look():
+            states.add_metric((member.address, member.state, member.role), 1)
+            if member.lag is not None:
+                lags.add_metric((member.address,), member.lag)
+        yield states
+        yield lags
+
+
+def create_metrics_app(shared: SharedMetrics, watch: GroupWatch | None = None) -> Callable[..., Any]:
+    """Return the WSGI application that answers the metrics of an instance, and of its group, as Prometheus expects."""
     registry = CollectorRegistry()
     registry.register(_InstanceCollector(shared))
+    if watch:
+        registry.register(_GroupCollector(watch))
     return make_wsgi_app(registry)

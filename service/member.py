@@ -17,12 +17,13 @@ from service.errors import Unavailable
 # Errors of statements that were not executed: the member is read-only or offline, or could not wait for the group. Any
 # other error leaves open whether the group has the row: a member may fail, or roll back, after it has sent the row.
 _NOT_EXECUTED = ((ER.OPTION_PREVENTS_STATEMENT,), (3032,), (3796,), (3797,), (3798,))
-# A member that sees no majority of the group may have been expelled, and does not know it.
-_ROLE = (
-    "SELECT IF(SUM(member_state = 'UNREACHABLE') * 2 >= COUNT(*), '', "
-    "MAX(IF(member_id = @@server_uuid AND member_state = 'ONLINE', member_role, ''))) "
-    "FROM performance_schema.replication_group_members"
+GROUP = "performance_schema.replication_group_members"
+# The role of a member that serves. One that sees no majority of the group may have been expelled, and does not know it.
+ROLE = (
+    "IF(SUM(member_state = 'UNREACHABLE') * 2 >= COUNT(*), '', "
+    "MAX(IF(member_id = @@server_uuid AND member_state = 'ONLINE', member_role, '')))"
 )
+_ROLE = f"SELECT {ROLE} FROM {GROUP}"
 # MySQL does not wait before a statement that reads its own tables only, so this one reads a table of the service too.
 _ROLE_AFTER_WAIT = f"SELECT ({_ROLE}) FROM contagem"
 

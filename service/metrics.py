@@ -14,10 +14,10 @@ from typing import Any, Generic, TypeAlias, TypeVar
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)  # seconds, upper bounds
 
 # A region has rows, and a row has one series: the values, the length of the series' name, and the name.
-_ROW = 32  # doubles
+_ROW = 64  # doubles
 _SUM = len(BUCKETS) + 1  # its place in a row, behind the counts of the buckets
 _LENGTH = _SUM + 1
-_NAME = slice(128, 256)  # bytes of a row
+_NAME = slice(128, 8 * _ROW)  # bytes of a row; config.py bounds the addresses in names
 _ROWS = 256
 _REGION = _ROWS * _ROW * 8  # bytes
 _SEPARATOR = "\x1f"
@@ -84,6 +84,7 @@ class Metric(Generic[Series]):
     """Series of one name, which differ in the values of their labels.
 
     `known` has the values that are known from the start: their series begin with 0, so that their first event is seen.
+    A series may have values for the first of the labels only.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ DATABASE_OPERATIONS = Metric(
     Histogram,
     "db_client_operation_duration_seconds",
     "Time of a statement. error_type is the number of MySQL's error, and empty without an error.",
-    ("db_operation_name", "error_type"),
+    ("db_operation_name", "error_type", "server_address"),  # the last one: only of a member of a group
     [("INSERT", ""), ("SELECT", "")],
 )
 DATABASE_CONNECTIONS = Metric(

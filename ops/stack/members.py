@@ -9,6 +9,7 @@ import pymysql
 from ops.errors import OperatorError
 from ops.stack.data_directory import DataDirectory
 from ops.stack.mysql import connect_as_root
+from service.group_watch import count_transactions
 
 ANSWER_TIMEOUT = 2.0  # seconds in which a member tells its state
 LONGEST_STATEMENT = 30.0  # seconds: a switch of the primary
@@ -110,13 +111,6 @@ def _missing(path: Path, of: str, executed: str) -> int | None:
         return count_transactions(gtids)
     except OperatorError:
         return None
-
-
-def count_transactions(gtids: str) -> int:
-    """Return the number of transactions in a set of GTIDs, such as `uuid:1-5:7, uuid:tag:1`."""
-    intervals = [part for source in gtids.split(",") for part in source.strip().split(":")[1:] if part[:1].isdigit()]
-    ends = [interval.partition("-") for interval in intervals]
-    return sum(int(last or first) - int(first) + 1 for first, _, last in ends)
 
 
 def execute(

@@ -145,10 +145,10 @@ def _replace(file: Path, old: str, new: str) -> None:
 
 
 @contextmanager
-def observed_cluster(data: Path, root: Path = ROOT, members: int = 3) -> Iterator[ObservedCluster]:
+def observed_cluster(data: Path, root: Path = ROOT, members: int = 3, *options: str) -> Iterator[ObservedCluster]:
     """Run a stack with a group, and kill all of its processes at the end, in whatever state they are."""
     site = ObservedCluster(data, root)
-    site.stack.up("--members", str(members))
+    site.stack.up("--members", str(members), *options)
     try:
         site.wait_for_members()
         yield site

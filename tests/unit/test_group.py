@@ -11,8 +11,9 @@ from ops.errors import OperatorError
 from ops.stack.capacity import SPARE_CONNECTIONS
 from ops.stack.data_directory import DataDirectory
 from ops.stack.group import CONNECTIONS
-from ops.stack.members import choose_members, count_transactions
+from ops.stack.members import choose_members
 from service.config import Config, ConfigError
+from service.group_watch import count_transactions
 
 
 @pytest.fixture
@@ -100,7 +101,13 @@ def test_a_statement_is_given_to_the_primary(tmp_path: Path, primary: str, statu
     assert completed.stdout == ("" if status else f"--user=root --socket=b.sock {statement}\n")
 
 
-@pytest.mark.parametrize("hosts", ["a,,b", "a, b", "a:0", "a:x", ",", "::1", "/a b", "[::1"])
+def test_the_settings_for_a_member_have_its_address_as_in_the_list() -> None:
+    members = Config(db_password="x", db_hosts="/run/a.sock,b:3307").members()
+
+    assert [member.db_hosts for member in members] == ["/run/a.sock", "b:3307"]
+
+
+@pytest.mark.parametrize("hosts", ["a" * 301, "a,,b", "a, b", "a:0", "a:x", ",", "::1", "/a b", "[::1"])
 def test_an_invalid_list_of_databases_is_refused(hosts: str) -> None:
     with pytest.raises(ConfigError, match="DB_HOSTS"):
         Config.from_env({"DB_PASSWORD": "x", "DB_HOSTS": hosts})

@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "database": {"config", "errors", "logs", "metrics"},
     "member": {"config", "database", "errors"},
     "cluster": {"config", "database", "errors", "member", "metrics"},
+    "group_watch": {"config", "database", "errors", "member"},
     "search_key": {"database"},
     "search": {"search_key"},
     "gate": {"search_key"},
@@ -41,8 +42,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "resources": {"document", "errors", "person", "store"},
     "app": {"document", "errors", "logs", "metrics", "person", "resources", "store"},
     "server": {"backoff", "signals"},
-    "exposition": {"metrics"},
-    "__main__": {"app", "config", "exposition", "logs", "metrics", "probe", "server", "store"},
+    "exposition": {"group_watch", "metrics"},
+    "__main__": {"app", "config", "exposition", "group_watch", "logs", "metrics", "probe", "server", "store"},
 }  # fmt: skip
 
 # The modules of service/ that may import a library.

@@ -1,12 +1,17 @@
 """Metrics count in memory that outlives a worker; no count is lost or falls, and no request fails for its metrics."""
 
 import os
+from types import SimpleNamespace
 
 import falcon.inspect
+import pymysql
 import pytest
 
 from service import metrics
 from service.app import create_app
+from service.config import MAX_ADDRESS, Config
+from service.database import Database
+from service.errors import Unavailable
 from service.exposition import create_metrics_app
 from service.metrics import BUCKETS, HTTP_REQUESTS, METRICS, WORKER_STARTS, SharedMetrics
 from tests.support.client import InProcess
@@ -63,7 +68,7 @@ def test_a_worker_that_replaces_a_killed_one_continues(shared: SharedMetrics) ->
 
 def test_a_series_that_a_killed_worker_has_half_begun_is_not_read(shared: SharedMetrics) -> None:
     before = shared.totals()
-    begun = shared._region(0)[len(metrics._region._known) * 256 :]
+    begun = shared._region(0)[len(metrics._region._known) * metrics._ROW * 8 :]
     begun[metrics._NAME][:4] = b"http"  # its length is written last
 
     assert shared.totals() == before
@@ -100,7 +105,8 @@ def test_every_series_that_is_known_from_the_start_begins_with_zero(shared: Shar
 
     for metric in METRICS:
         assert {tuple(values) for values in metric.known} == set(totals[metric.name])
-        assert all(len(values) == len(metric.label_names) for values in metric.known)
+        labels = [name for name in metric.label_names if name != "server_address"]  # only of a member of a group
+        assert all(len(values) == len(labels) for values in metric.known)
         assert not any(map(any, totals[metric.name].values()))
 
 
@@ -122,6 +128,40 @@ def test_the_name_of_every_series_of_the_application_fits(shared: SharedMetrics)
         HTTP_REQUESTS.labels("CONNECT", route.path, "503").observe(0)
 
     assert {series[1] for series in shared.totals()[HTTP_REQUESTS.name]} == {route.path for route in app.routes}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "labels"),
+    [
+        ("", "db_operation_name=SELECT error_type="),
+        ("b" * MAX_ADDRESS, f"db_operation_name=SELECT error_type= server_address={'b' * MAX_ADDRESS}"),
+    ],
+    ids=["single", "member"],
+)
+def test_the_statements_on_members_of_a_group_are_told_apart_and_those_on_one_server_are_not(
+    shared: SharedMetrics, monkeypatch: pytest.MonkeyPatch, hosts: str, labels: str
+) -> None:
+    """The longest address fits, and so does the longest error."""
+    cursor = SimpleNamespace(execute=lambda statement, values: None, fetchall=lambda: [])
+    connection = SimpleNamespace(cursor=lambda: cursor)
+    monkeypatch.setattr(
+        "service.database.PersistentDB.connection", lambda pool: SimpleNamespace(dbapi_connection=connection)
+    )
+    database = Database(Config(db_password="x", db_hosts=hosts, metrics_listen="127.0.0.1:1"))
+
+    database.read("SELECT 1")
+
+    assert scraped(shared)[f"db_client_operation_duration_seconds_count {labels}"] == 1
+    cursor.execute = _fail
+    database._cursor = None
+    with pytest.raises(Unavailable):
+        database.read("SELECT 1")
+    failed = labels.replace("error_type=", "error_type=unknown")
+    assert scraped(shared)[f"db_client_operation_duration_seconds_count {failed}"] == 1
+
+
+def _fail(statement: str, values: object) -> None:
+    raise pymysql.InternalError
 
 
 def test_requests_are_counted_by_method_route_and_status(shared: SharedMetrics) -> None:
