@@ -13,7 +13,7 @@ from ops.errors import OperatorError
 from ops.stack.capacity import SPARE_CONNECTIONS, Capacity
 from ops.stack.data_directory import DataDirectory
 from ops.stack.members import execute, member_name, member_sockets, primary_directory, read_members
-from ops.stack.mysql import CONFIGURATION, MySQLServer
+from ops.stack.mysql import CONFIGURATION, MySQLServer, reserve_command
 from service.store import SCHEMA
 
 FORM_TIMEOUT = 120.0  # seconds in which all members answer and the group forms
@@ -84,11 +84,9 @@ class MySQLGroup:
         return ["bash", str(CONFIGURATION / "group.sh"), str(self._directory.path), *self._sockets_and_client()]
 
     def reserve_command(self) -> list[str]:
-        """Return the command line that keeps a reserve of disk, which all members share."""
-        arguments = [str(self._directory.path), str(self._directory.path / "index.suspect")]
+        """Return the command line that keeps a reserve of disk for each member."""
         primary = ["bash", str(CONFIGURATION / "primary.sh"), *self._sockets_and_client()]
-        members = f"MEMBERS={len(self._directories)}"
-        return ["env", members, "bash", str(CONFIGURATION / "reserve.sh"), *arguments, *primary]
+        return reserve_command(self._directory, primary)
 
     def _sockets_and_client(self) -> list[str]:
         return [*map(str, member_sockets(self._directory)), "--", *self._servers[0].client_without_socket()]

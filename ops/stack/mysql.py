@@ -138,8 +138,7 @@ class MySQLServer:
 
     def reserve_command(self) -> list[str]:
         """Return the command line that keeps a reserve of disk for the running server."""
-        mark = self._directory.path / "index.suspect"
-        return ["bash", str(CONFIGURATION / "reserve.sh"), str(self._directory.path), str(mark), *self.client_command()]
+        return reserve_command(self._directory, self.client_command())
 
     def initialise(self, progress: Progress) -> None:
         """Copy the settings, and create the system tables unless they exist; raise OperatorError."""
@@ -232,6 +231,13 @@ class MySQLServer:
                 progress(line.strip())
         if upgrade.returncode:
             raise OperatorError(f"the schema cannot be brought up to date: {line.strip()}; see {log}")
+
+
+def reserve_command(directory: DataDirectory, client: list[str]) -> list[str]:
+    """Return the command line that keeps a reserve of disk for each server; the client reaches the one that writes."""
+    servers = [str(member.path) for member in directory.members]
+    mark = str(directory.path / "index.suspect")
+    return ["bash", str(CONFIGURATION / "reserve.sh"), mark, *servers, "--", *client]
 
 
 def _connection_options(capacity: Capacity | None) -> list[str]:

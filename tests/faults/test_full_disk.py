@@ -1,12 +1,8 @@
 """On a full disk creations are refused, no person is lost, and creations succeed once there is space again."""
 
-import os
 import random
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +10,7 @@ import pytest
 from ops import ROOT
 from tests.support import metric_signs
 from tests.support.board import DISK_FULL, SIGNS, RecordedBoard
+from tests.support.disk import MEGABYTE, fill, small_disk
 from tests.support.fault_table import Tally
 from tests.support.faults import slow_rounds
 from tests.support.history import NO_VIOLATIONS, Action, check_history
@@ -25,7 +22,6 @@ from tests.support.stack import free_port
 
 pytestmark = [pytest.mark.faults, pytest.mark.long, pytest.mark.alone]
 
-MEGABYTE = 1 << 20
 REFUSED_AFTER = 2.0  # seconds after which no person is stored on a full disk
 
 
@@ -35,27 +31,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Yield a file system with space for a new database and 500 MB."""
-    directory = tmp_path / "disk"
-    directory.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=900m", "rinha", str(directory)], capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"no small disk can be made here: {mounted.stderr.strip()}")
-    yield directory
-    subprocess.run(["umount", "--lazy", str(directory)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Yield a small file system."""
+    with small_disk(tmp_path / "disk") as disk:
+        yield disk
 
 
 def test_a_full_disk_refuses_creations_and_loses_no_person(
-    small_disk: Path, tally: Tally, pytestconfig: pytest.Config, number: int
+    disk: Path, tally: Tally, pytestconfig: pytest.Config, number: int
 ) -> None:
     """The people have many skills, so that InnoDB writes the full-text index too."""
     rng = random.Random(f"{pytestconfig.getoption('seed')}/{number}")
-    ballast = small_disk / "ballast"
+    ballast = disk / "ballast"
     metrics_port = free_port()
-    with observed_stack(small_disk / "data", ROOT, "--metrics-port", str(metrics_port)) as site:
+    with observed_stack(disk / "data", ROOT, "--metrics-port", str(metrics_port)) as site:
         began = time.time()
         with (
             RecordedBoard(site.stack) as board,
@@ -85,12 +74,3 @@ def test_a_full_disk_refuses_creations_and_loses_no_person(
         stored = [event for event in load.history if event.action is Action.CREATE and event.status == 201]
         assert not [event for event in stored if filled + REFUSED_AFTER < event.started < freed]
         site.check_table()
-
-
-def fill(ballast: Path, remaining: int) -> None:
-    """Fill the disk except `remaining` bytes, while other processes write too."""
-    with ballast.open("wb") as file:
-        while (size := shutil.disk_usage(ballast.parent).free - remaining) > 0:
-            with suppress(OSError):  # there is less space now
-                os.posix_fallocate(file.fileno(), 0, size)
-                return

@@ -93,11 +93,11 @@ def test_other_files_of_the_directory_stay(tmp_path: Path) -> None:
 @pytest.mark.parametrize("removal", ["renamed", "removed"])
 def test_the_reserve_of_disk_continues_in_a_new_file(tmp_path: Path, removal: str) -> None:
     make_program(tmp_path / "bin/stat", f'cat "{tmp_path}/free"')
-    (tmp_path / "free").write_text("1 * (1 << 40)")
+    (tmp_path / "free").write_text(f"disk 1 {1 << 40}\n")
     log = tmp_path / "up.log"
     with log.open("ab") as output:
         reserve = subprocess.Popen(
-            ["bash", str(ROOT / "db/reserve.sh"), str(tmp_path), str(tmp_path / "mark"), "true"],
+            ["bash", str(ROOT / "db/reserve.sh"), str(tmp_path / "mark"), str(tmp_path), "--", "true"],
             env={"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"},
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -110,7 +110,7 @@ def test_the_reserve_of_disk_continues_in_a_new_file(tmp_path: Path, removal: st
         else:
             log.unlink()
         wait_until(log.exists)
-        (tmp_path / "free").write_text("1")
+        (tmp_path / "free").write_text("disk 1 1\n")
 
         wait_until(lambda: "less than 256 MB" in log.read_text())
     finally:
