@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 # The tests of a module run in one worker, because they share fixtures.
-PARALLEL = ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder"]
+PARALLEL = ["--numprocesses=4", "--dist=loadfile", "--no-loadscope-reorder"]
 
 
 def main(arguments: list[str]) -> int:

@@ -18,6 +18,7 @@ def test_a_data_directory_may_be_moved_to_a_very_long_path(stopped_cli_stack: Ru
     check_moved(stopped_cli_stack, tmp_path / ("long" * 30) / ("longer" * 30))
 
 
+@pytest.mark.long
 def test_a_data_directory_may_be_moved_to_a_path_with_spaces(
     stopped_cli_stack: RunningStack, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

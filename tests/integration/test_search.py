@@ -27,6 +27,7 @@ from tests.support.oracle import (
 from tests.support.people import create_person, new_nickname, new_person
 from tests.support.stack import RunningStack, running_stack
 
+OTHER_PLANNERS = (plan_full_text, plan_without_sample, plan_many_statements)
 FRAGMENTS = [
     "a", "ab", "abc", "José", "jose", "JOSÉ", "Ana", "Ana-Maria", "O'Neil", "D'Ávila", "node", "Node.js", "C", "C#",
     "C++", "F#", ".NET", "R", "+node -php", "a_b", "100%", "%", "_", "\\", "\\\\", '"', "''", '"quoted"', "(x)", "~",
@@ -91,7 +92,7 @@ def terms(people: list[Person]) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     "planner",
-    [plan_search, plan_full_text, plan_without_sample, pytest.param(plan_many_statements, marks=pytest.mark.long)],
+    [plan_search, *(pytest.param(one, marks=pytest.mark.long) for one in OTHER_PLANNERS)],
 )
 def test_search_finds_exactly_what_the_oracle_finds(
     search_store: PeopleStore,

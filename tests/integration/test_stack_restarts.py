@@ -17,6 +17,7 @@ from tests.support.processes import check_no_process_left, processes_of
 from tests.support.stack import RunningStack, ops_command, ops_environment
 
 
+@pytest.mark.long
 def test_up_starts_after_the_first_up_was_killed(cli_stack: RunningStack, tmp_path: Path) -> None:
     """`up` is killed while it initialises the database; the next `up` starts over."""
     assert not (cli_stack.data / "mysql").exists(), "this must be the first test of the stack"

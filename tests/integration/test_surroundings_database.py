@@ -111,7 +111,7 @@ def stack(checkout: Path, tmp_path: Path) -> Iterator[RunningStack]:
     stack.rinha("down")
 
 
-@pytest.mark.parametrize("umask", [0o000, 0o077, 0o777])
+@pytest.mark.parametrize("umask", [0o000, *(pytest.param(one, marks=pytest.mark.long) for one in (0o077, 0o777))])
 def test_a_stack_has_its_settings_whatever_the_umask_is(stack: RunningStack, umask: int) -> None:
     started = stack.rinha("up", "--detach", *SMALL, umask=umask)
 

@@ -153,8 +153,16 @@ def test_a_command_reaches_this_machine_past_a_proxy(surrounded: RunningStack) -
     ("variables", "words"),
     [
         ({"RINHA_LOG_LEVEL": "debug"}, "api1 refuses its settings: service: LOG_LEVEL is not DEBUG"),
-        ({"RINHA_DB_TIMEOUT": "soon"}, "api1 refuses its settings: service: DB_TIMEOUT is not a number: soon"),
-        ({"RINHA_SHUTDOWN_TIMEOUT": "0"}, "api1 refuses its settings: service: SHUTDOWN_TIMEOUT is not between"),
+        pytest.param(
+            {"RINHA_DB_TIMEOUT": "soon"},
+            "api1 refuses its settings: service: DB_TIMEOUT is not a number: soon",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            {"RINHA_SHUTDOWN_TIMEOUT": "0"},
+            "api1 refuses its settings: service: SHUTDOWN_TIMEOUT is not between",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_a_setting_that_an_instance_refuses_ends_up_at_once(

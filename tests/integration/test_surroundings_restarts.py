@@ -92,7 +92,10 @@ def check(situation: Situation, process: subprocess.Popen[str]) -> None:
     assert re.fullmatch(situation.seen, output), output
 
 
-@pytest.mark.parametrize("situation", KILLED, ids=lambda one: one.command)
+@pytest.mark.parametrize(
+    "situation",
+    [pytest.param(one, marks=[pytest.mark.long] * (place > 1), id=one.command) for place, one in enumerate(KILLED)],
+)
 def test_a_command_waits_for_a_mysql_that_was_killed_or_says_that_it_does_not_answer(
     restarting_stack: RunningStack, situation: Situation
 ) -> None:
@@ -116,6 +119,7 @@ def test_no_command_waits_for_ever_for_a_mysql_that_hangs(restarting_stack: Runn
         send(restarting_stack, signal.SIGCONT)
 
 
+@pytest.mark.long
 def test_a_seed_continues_after_mysql_was_killed(restarting_stack: RunningStack, tmp_path: Path) -> None:
     stack = restarting_stack
     wait_for_mysql(stack.directory)

@@ -141,6 +141,7 @@ def test_what_happened_is_shown_within_a_second(stack: RunningStack, top: JSONTo
     assert max(waited) < TRUE_WITHIN, waited
 
 
+@pytest.mark.long
 @pytest.mark.alone
 def test_top_sleeps_between_its_looks(stack: RunningStack, board: TerminalCommand) -> None:
     """A board that never sleeps would take a whole CPU. docs/operations.md has the measured share."""

@@ -95,9 +95,14 @@ def ops_command(*arguments: str) -> list[str]:
 def ops_environment(root: Path = ROOT) -> dict[str, str]:
     """Return the environment in which the commands of the checkout `root` run: that of a shell on a terminal.
 
-    tox and CI have no TERM, and tox sets PYTHONIOENCODING.
+    tox and CI have no TERM, and tox sets PYTHONIOENCODING. Commands and their stacks are not measured for coverage:
+    that would nearly double their CPU. The tests in this process and those of single instances reach the floor.
     """
-    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONIOENCODING"}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "PYTHONIOENCODING" and not name.startswith("COVERAGE_PROCESS")
+    }
     return {**inherited, "TERM": "xterm-256color", "PYTHONPATH": str(root)}
 
 
