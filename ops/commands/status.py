@@ -68,12 +68,8 @@ def _document(
         "components": {
             name: {"pid": state.components[name].pid, **used._asdict()} for name, used in components.items()
         },
-        **({"members": [_member(one) for one in members]} if members else {}),
+        **({"members": [one.document() for one in members]} if members else {}),
     }
-
-
-def _member(one: Member) -> dict[str, object]:
-    return {"number": one.number, "state": one.state, "role": one.role, "behind": one.behind}
 
 
 def _table(state: State, rows: int | None, components: Mapping[str, Usage]) -> str:

@@ -10,6 +10,7 @@ from itertools import count
 from ops import terminal
 from ops.commands import options
 from ops.periodic import repeated
+from ops.watch import members
 from ops.watch.board import View, board
 from ops.watch.keyboard import key_within, single_keys
 from ops.watch.screen import screen
@@ -36,8 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
     watch = StackWatch(directory, arguments.port, arguments.slow)
     watch.look(arguments.interval)
     watch.database.look()
+    watch.members.look()
     try:
-        with repeated(watch.database.look, arguments.interval):
+        with repeated(watch.database.look, arguments.interval), repeated(watch.members.look, members.INTERVAL):
             if terminal.is_screen():
                 _show_board(watch, arguments.interval, arguments.looks)
             else:

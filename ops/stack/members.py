@@ -39,6 +39,10 @@ class Member(NamedTuple):
         """Whether the member accepts writes."""
         return self.state == "ONLINE" and self.role == "PRIMARY" and self.has_majority
 
+    def document(self) -> dict[str, object]:
+        """Return what a person wants to know of the member as a JSON document."""
+        return {"number": self.number, "state": self.state, "role": self.role, "behind": self.behind}
+
 
 def choose_members(directory: DataDirectory, wanted: int | None) -> None:
     """Remember the number of members in a data directory; None keeps the number. Raises OperatorError.

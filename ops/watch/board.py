@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
+from ops.stack.members import Member, member_name
 from ops.watch.components import ComponentNumbers, total_restarts
 from ops.watch.database import DatabaseNumbers
 from ops.watch.requests import KindNumbers
@@ -57,6 +58,11 @@ COMPONENTS: Sequence[Column[ComponentNumbers]] = (
     Column("limit", lambda one: (f"{one.memory_limit >> 20:,}", "") if one.memory_limit else ("-", DIM), 2),
     Column("restarts", lambda one: _noted(one.restarts, BAD), 1),
     Column("new workers", lambda one: _noted(one.replaced, BAD), 1),
+)
+MEMBERS: Sequence[Column[Member]] = (
+    Column("state", lambda one: (one.state, "" if one.state == "ONLINE" else BAD)),
+    Column("role", lambda one: (one.role or "-", "" if one.role else DIM)),
+    Column("behind", lambda one: ("-", DIM) if one.behind is None else _noted(one.behind, NOTE)),
 )
 
 # What a key sorts by. Without one, requests and components stand in their natural order.
@@ -117,6 +123,7 @@ def board(snapshot: Snapshot, view: View, width: int) -> list[Line]:
         lines += [
             *_table("component", COMPONENTS, _ordered(snapshot.components, components), width),
             (),
+            *_members(snapshot.members, width),
             *_flow(_database(snapshot.database), width),
             (),
         ]
@@ -154,6 +161,12 @@ def _database(numbers: DatabaseNumbers) -> list[Cell]:
         (f"statements now {numbers.running:,}", ""),
         (f"waiting for a lock {numbers.lock_waits:,}", NOTE if numbers.lock_waits else ""),
     ]
+
+
+def _members(members: Sequence[Member], width: int) -> Iterator[Line]:
+    if members:
+        yield from _table("member", MEMBERS, [(member_name(one.number), one) for one in members], width)
+        yield ()
 
 
 def _ordered(rows: Mapping[str, Numbers], order: Order[Numbers] | None) -> Sequence[tuple[str, Numbers]]:

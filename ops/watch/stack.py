@@ -2,14 +2,17 @@
 
 import shutil
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ops.errors import OperatorError
 from ops.stack.data_directory import DataDirectory, State
+from ops.stack.members import Member
 from ops.stack.nginx import ACCESS_LOG
 from ops.watch.components import ComponentNumbers, ComponentsWatch
 from ops.watch.database import DatabaseNumbers, DatabaseWatch
 from ops.watch.follow import Follower
+from ops.watch.members import MembersWatch
 from ops.watch.requests import KindNumbers, RequestStatistics
 
 LOG_ROOM = 1 << 20  # bytes of free disk below which nginx may be unable to write the access log
@@ -31,6 +34,7 @@ class Snapshot(NamedTuple):
     requests: dict[str, KindNumbers]
     components: dict[str, ComponentNumbers]
     database: DatabaseNumbers
+    members: Sequence[Member] = ()
 
     def document(self) -> dict[str, Any]:
         """Return the snapshot as one JSON document."""
@@ -41,6 +45,7 @@ class Snapshot(NamedTuple):
             },
             "components": {name: numbers._asdict() for name, numbers in self.components.items()},
             "database": self.database._asdict(),
+            "members": [member.document() for member in self.members],
         }
 
 
@@ -56,6 +61,7 @@ class StackWatch:
         self._requests = RequestStatistics(self._started, slow)
         self._components = ComponentsWatch()
         self.database = DatabaseWatch()
+        self.members = MembersWatch(directory)
 
     def look(self, interval: float) -> Snapshot:
         """Return the snapshot of now; looks are `interval` seconds apart."""
@@ -76,6 +82,7 @@ class StackWatch:
             requests=self._requests.numbers(now),
             components=self._components.look(state) if state else {},
             database=self.database.numbers(interval),
+            members=self.members.members if state else (),
         )
 
     def close(self) -> None:

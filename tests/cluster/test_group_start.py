@@ -1,5 +1,6 @@
 """A MySQL group starts again after a full stop, grows, and refuses to start where people would be lost."""
 
+import json
 import signal
 import subprocess
 import time
@@ -39,6 +40,11 @@ def load_for(site: ObservedCluster, seconds: float) -> Load:
     return load
 
 
+def members_on_the_board(site: ObservedCluster) -> object:
+    """Return the members that `top` shows."""
+    return json.loads(site.stack.rinha("top", "--looks", "1").stdout)["members"]
+
+
 def test_a_group_starts_again_after_a_full_stop_and_after_everything_was_killed(site: ObservedCluster) -> None:
     site.wait_for_members()
     load = load_for(site, 2)
@@ -46,6 +52,7 @@ def test_a_group_starts_again_after_a_full_stop_and_after_everything_was_killed(
     site.stack.down()
     site.stack.up()  # with the number of members that the data directory has
     assert site.audit(load.history) == []
+    assert members_on_the_board(site) == [one.document() for one in site.members()]
 
     state = site.state
     kill(state.pid)

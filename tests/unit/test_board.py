@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from ops.watch.board import COMPONENT_ORDERS, HELP, REQUEST_ORDERS, Line, View, board, duration
+from ops.stack.members import Member
+from ops.watch.board import BAD, COMPONENT_ORDERS, HELP, NOTE, REQUEST_ORDERS, Line, View, board, duration
 from ops.watch.components import ComponentNumbers
 from ops.watch.database import DatabaseNumbers
 from ops.watch.requests import KINDS, KindNumbers
@@ -72,6 +73,27 @@ def test_no_line_is_longer_than_the_terminal_is_wide(width: int) -> None:
     assert cells(narrow, "creations")[0] == "1,234.5", "the rate is always there"
     assert "10" in cells(narrow, "creations"), "the errors are always there"
     assert cells(narrow, "nginx")[0] == "dead", "the state is always there"
+
+
+def test_the_members_of_a_group_have_a_table() -> None:
+    members = [
+        Member(1, "ONLINE", "PRIMARY", True, "", 0),
+        Member(2, "RECOVERING", "SECONDARY", True, "", 1200),
+        Member(3),
+    ]
+    lines = board(snapshot(members=members), View(), 110)
+    texts = [plain(line) for line in lines]
+
+    place = next(number for number, text in enumerate(texts) if text.startswith("member"))
+    assert [text.split() for text in texts[place : place + 4]] == [
+        ["member", "state", "role", "behind"],
+        ["mysql", "ONLINE", "PRIMARY", "0"],
+        ["mysql2", "RECOVERING", "SECONDARY", "1,200"],
+        ["mysql3", "AWAY", "-", "-"],
+    ]
+    styles = {text.strip(): style for line in lines[place : place + 4] for text, style in line}
+    assert (styles["ONLINE"], styles["RECOVERING"], styles["AWAY"], styles["1,200"]) == ("", BAD, BAD, NOTE)
+    assert not [line for line in lines_of() if line.startswith("member")]
 
 
 def test_what_is_wrong_stands_out() -> None:
