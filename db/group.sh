@@ -58,7 +58,8 @@ look() { # fills the arrays below, one element for each member; "away" is the st
                 CONCAT_WS(', ',
                     (SELECT table_comment FROM information_schema.tables
                      WHERE (table_schema, table_name) = ('rinha', 'pessoas')),
-                    (SELECT COUNT(*) FROM information_schema.triggers WHERE trigger_schema = 'rinha'),
+                    (SELECT COUNT(*) FROM information_schema.triggers WHERE trigger_schema = 'rinha'
+                     AND (action_timing = 'AFTER' OR action_statement LIKE '%WEIGHT_STRING%')),
                     (SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = 'rinha_nova')),
                 (SELECT COUNT(*) FROM mysql.tables_priv WHERE table_name = 'replication_group_members'),
                 REPLACE(@@GLOBAL.gtid_purged, '\n', ''), REPLACE(@@GLOBAL.gtid_executed, '\n', ''),

@@ -20,7 +20,11 @@ from ops.system.processes import ask_to_end, end_with_parent, is_stopped, kill_g
 from service.probe import is_serving
 
 READY_TIMEOUT = 30.0  # seconds in which an instance ends, starts again and becomes ready
-READ_AT_START = ("db/my.cnf", "db/schema.sql", "db/start.sql", "lb/nginx.conf")  # by MySQL and nginx
+# By MySQL, nginx and the scripts beside MySQL.
+READ_AT_START = (
+    *("db/my.cnf", "db/schema.sql", "db/start.sql", "db/upgrade.sh", "db/reserve.sh", "db/group.sh", "db/primary.sh"),
+    "lb/nginx.conf",
+)
 
 
 class _InstanceProcess:

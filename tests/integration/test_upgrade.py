@@ -66,6 +66,20 @@ def test_data_of_an_older_release_are_upgraded(
     check_people(operator_stack, people)
 
 
+def test_triggers_of_an_older_release_are_replaced_and_no_person_is_copied(
+    operator_stack: RunningStack, people: list[Person]
+) -> None:
+    operator_stack.sql(
+        "DROP TRIGGER antes_de_inserir; CREATE TRIGGER antes_de_inserir BEFORE INSERT ON pessoas FOR EACH ROW "
+        "SET NEW.marca = (SELECT IF(letras + LENGTH(NEW.nome) > 0, 1, 0) FROM contagem FOR UPDATE)"
+    )
+
+    output = restart(operator_stack)
+
+    assert "people from schema" not in output
+    check_people(operator_stack, people)
+
+
 @pytest.mark.long
 @pytest.mark.usefixtures("people")
 def test_a_row_missing_from_the_old_index_is_found_after_the_upgrade(operator_stack: RunningStack) -> None:
