@@ -22,23 +22,26 @@ log=$(readlink "/proc/$$/fd/2") # of ./rinha up --detach
 reserve=$((256 << 20)) # bytes for each server: three times what a sync of the full cache writes
 suspect=
 [ -e "$mark" ] && suspect=yes
+# The rebuild needs room on each disk, so the next look must not come before all members have finished it.
+wait=
+((${#directories[@]} == 1)) || wait="SET SESSION group_replication_consistency = 'AFTER'; "
 
 as_root() { # TIMEOUT in seconds or 0 for none, STATEMENTS
     timeout "$1" "${mysql[@]}" --execute="$2" 2> /dev/null
 }
 
 look() { # of the disk with the least room: `free` bytes for each server, the number of `servers`, and a directory `full`
-    local -A count=()
-    local disk blocks size member disks=() sizes=()
-    while read -r disk blocks size; do
-        disks+=("$disk") sizes+=($((blocks * size)))
+    local -A count=() # of servers on each disk; file systems that share their room, as of btrfs or ZFS, count as disks
+    local disk blocks size member disks=() sizes=() members=()
+    while read -r disk blocks size member; do
+        disks+=("$disk") sizes+=($((blocks * size))) members+=("$member")
         count[$disk]=$((${count[$disk]:-0} + 1))
-    done < <(stat --file-system --format='%i %a %S' "${directories[@]}")
+    done < <(stat --file-system --format='%i %a %S %n' "${directories[@]}")
     free=
     for member in "${!disks[@]}"; do
         size=$((sizes[member] / count[${disks[member]}]))
         if [ -z "$free" ] || ((size < free)); then
-            free=$size servers=${count[${disks[member]}]} full=${directories[member]}
+            free=$size servers=${count[${disks[member]}]} full=${members[member]}
         fi
     done
     [ "$free" ] # otherwise no directory is there
@@ -49,12 +52,12 @@ while sleep 1; do
     [ -z "$log" ] || [ "$log" -ef "/proc/$$/fd/2" ] || exec >> "$log" 2>&1
     look || continue
     if ((free < reserve)); then
-        [ $suspect ] || echo "reserve: less than $((servers * reserve >> 20)) MB are left on the disk; no person is stored until $full has room" >&2
+        [ $suspect ] || echo "reserve: less than $((servers * reserve >> 20)) MB are left on the disk; no person is stored until $(readlink -m "$full") has room" >&2
         suspect=yes
         touch "$mark" # for the next run of this script
         as_root 5 "SET GLOBAL read_only = ON" # every second, because a restart of MySQL ends it
     elif [ $suspect ] && ((free > reserve * 9 / 8)); then
-        as_root 0 "SET GLOBAL read_only = ON; ALTER TABLE rinha.pessoas FORCE; SET GLOBAL read_only = OFF" || continue
+        as_root 0 "SET GLOBAL read_only = ON; ${wait}ALTER TABLE rinha.pessoas FORCE; SET GLOBAL read_only = OFF" || continue
         suspect=
         rm -f "$mark"
         echo "reserve: there is room on the disk again; the full-text index is complete, and people are stored" >&2

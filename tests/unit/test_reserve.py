@@ -16,7 +16,11 @@ from tests.support.processes import make_program
 
 MEGABYTE = 1 << 20
 READ_ONLY = "--user=root --execute=SET GLOBAL read_only = ON\n"
-REBUILD = re.compile("--user=root --execute=SET GLOBAL read_only = ON; ALTER TABLE .* SET GLOBAL read_only = OFF\n")
+# The next look at the disks waits until all members have rebuilt the table.
+REBUILD = re.compile(
+    "--user=root --execute=SET GLOBAL read_only = ON; SET SESSION group_replication_consistency = 'AFTER'; "
+    "ALTER TABLE .* SET GLOBAL read_only = OFF\n"
+)
 
 
 class Reserve:
@@ -44,7 +48,8 @@ class Reserve:
     def set_disks(self, *disks: tuple[str, int]) -> None:
         """Let each data directory be on a disk with so many free megabytes."""
         new = self._directory / "disks.new"
-        new.write_text("".join(f"{name} {megabytes} {MEGABYTE}\n" for name, megabytes in disks))
+        lines = (f"{name} {megabytes} {MEGABYTE} /data/{n}\n" for n, (name, megabytes) in enumerate(disks, 1))
+        new.write_text("".join(lines))
         new.rename(self._directory / "disks")
 
     def wait_for_looks(self, number: int = 5) -> None:
