@@ -11,9 +11,9 @@ the actions create stay in the stacks.
 
 import argparse
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -57,11 +57,8 @@ class Action:
                 self.connections[number]()
                 counts[number] += 1
 
-        threads = [threading.Thread(target=repeat, args=(number,)) for number in range(len(self.connections))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(len(self.connections)) as threads:
+            list(threads.map(repeat, range(len(self.connections))))
         rate = sum(counts) / (time.monotonic() - started)
         time.sleep(0.2)  # in which the other members apply what they have received
         used = [(cpu_of_group(pid) - one) / sum(counts) for pid, one in zip(self.pids, before, strict=True)]

@@ -215,7 +215,7 @@ class _MeteredCursor:
         try:
             self._execute(statement, values)
         except pymysql.MySQLError as error:
-            number = str(error.args[0]) if error.args else "unknown"
+            number = str(error.args[0]) if error.args and isinstance(error.args[0], int) else "unknown"
             series = DATABASE_OPERATIONS.labels(_operation(statement), number, *self._server)
             series.observe(time.perf_counter() - started)
             raise

@@ -57,7 +57,7 @@ class GroupWatch:
             ((state, role, executed),) = self._databases[address].read(_STATE)
         except (Unavailable, SearchTimeout):
             return MemberState(address)
-        return MemberState(address, state or "OFFLINE", role, executed)
+        return MemberState(address, state or "OFFLINE", role or "", executed)
 
     def _with_lag(self, members: list[MemberState], primary: MemberState) -> list[MemberState]:
         """Return the members with their lags. The primary is asked again, so that no member seems to be ahead of it."""

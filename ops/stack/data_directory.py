@@ -126,7 +126,9 @@ class DataDirectory:
 
     def set_members(self, count: int) -> None:
         """Remember the number of members of the MySQL group."""
-        self._members.write_text(str(count))
+        temporary = self._members.with_suffix(".new")
+        temporary.write_text(str(count))
+        temporary.rename(self._members)
 
     @property
     def database_settings(self) -> dict[str, Any]:

@@ -64,17 +64,17 @@ def member_name(number: int) -> str:
     return "mysql" if number == 1 else f"mysql{number}"
 
 
-def read_members(directory: DataDirectory) -> list[Member]:
+def read_members(directory: DataDirectory, timeout: float = ANSWER_TIMEOUT) -> list[Member]:
     """Return the state of each member, with the number of transactions that it has still to apply."""
     paths = member_sockets(directory)
-    members = [read_member(number, path) for number, path in enumerate(paths, 1)]
+    members = [read_member(number, path, timeout) for number, path in enumerate(paths, 1)]
     primary = next((number for number, member in enumerate(members) if member.is_primary), None)
     if primary is None:
         return members
     # The primary is read once more, so that no member seems to be ahead of it.
-    ahead = read_member(primary + 1, paths[primary])
+    ahead = read_member(primary + 1, paths[primary], timeout)
     return [
-        member._replace(behind=_missing(paths[primary], ahead.executed, member.executed))
+        member._replace(behind=_missing(paths[primary], ahead.executed, member.executed, timeout))
         if member.state != "AWAY"
         else member
         for member in members
@@ -96,10 +96,10 @@ def member_sockets(directory: DataDirectory) -> list[Path]:
     return [member.mysql_socket for member in directory.members]
 
 
-def read_member(number: int, path: Path) -> Member:
+def read_member(number: int, path: Path, timeout: float = ANSWER_TIMEOUT) -> Member:
     """Return what a member says of itself now."""
     try:
-        rows = [row for row in execute(path, _STATES, timeout=ANSWER_TIMEOUT) if row[0]]
+        rows = [row for row in execute(path, _STATES, timeout=timeout) if row[0]]
     except OperatorError:
         return Member(number)
     if not rows:
@@ -108,10 +108,10 @@ def read_member(number: int, path: Path) -> Member:
     return Member(number, "CLOSED" if is_closed else state, role, bool(has_majority), executed)
 
 
-def _missing(path: Path, of: str, executed: str) -> int | None:
+def _missing(path: Path, of: str, executed: str, timeout: float) -> int | None:
     """Return the number of transactions of a set that another set lacks."""
     try:
-        ((gtids,),) = execute(path, "SELECT GTID_SUBTRACT(%s, %s)", (of, executed), ANSWER_TIMEOUT)
+        ((gtids,),) = execute(path, "SELECT GTID_SUBTRACT(%s, %s)", (of, executed), timeout)
         return count_transactions(gtids)
     except OperatorError:
         return None

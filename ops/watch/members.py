@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from ops.stack.data_directory import DataDirectory
 from ops.stack.members import Member, read_members
 
-INTERVAL = 1.0  # seconds between two looks, each of which makes a connection to each member
+INTERVAL = 1.0  # seconds between two looks, each of which makes several connections
+TIMEOUT = 0.5  # seconds in which a member answers
 
 
 class MembersWatch:
@@ -17,4 +18,4 @@ class MembersWatch:
 
     def look(self) -> None:
         """Ask once."""
-        self.members = read_members(self._directory) if len(self._directory.members) > 1 else ()
+        self.members = read_members(self._directory, TIMEOUT) if len(self._directory.members) > 1 else ()

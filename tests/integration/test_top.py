@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ops.stack.nginx import ACCESS_LOG
 from service.person import OFFICIAL
 from tests.support.people import create_person, new_nickname
 from tests.support.polling import TIMEOUT, wait_until
@@ -50,9 +51,16 @@ def has_open(pid: int, file: Path) -> bool:
     return str(file) in [os.readlink(one) for one in Path(f"/proc/{pid}/fd").iterdir()]
 
 
+def wait_for_log(stack: RunningStack) -> None:
+    """Wait until nginx, which buffers lines, has written those of all earlier requests: `top` would count them."""
+    identifier = stack.wire.request("GET", OFFICIAL.people_count).headers["x-request-id"]
+    wait_until(lambda: identifier in (stack.directory.log / ACCESS_LOG).read_text())
+
+
 @pytest.fixture
 def top(stack: RunningStack) -> Iterator[JSONTop]:
     """Return a `top` that has begun to look."""
+    wait_for_log(stack)
     one = JSONTop(stack)
     one.next()
     yield one
@@ -166,12 +174,13 @@ def test_no_request_is_lost_or_doubled_while_the_logs_are_rotated(tmp_path: Path
     """Neither by `top` nor by `logs --follow`."""
     number, shown = 0, tmp_path / "shown"
     with running_stack(tmp_path / "stack", *SMALL, "--log-limit", "1") as stack, shown.open("w") as output:
+        wait_for_log(stack)
         top = JSONTop(stack)
         follow = ops_command("logs", "--follow", *stack.options)
         follower = subprocess.Popen(follow, env=ops_environment(), stdout=output)
         try:
             top.next()
-            log = stack.directory.log / "nginx-access.log"
+            log = stack.directory.log / ACCESS_LOG
             wait_until(lambda: has_open(follower.pid, log))
             deadline = time.monotonic() + TIMEOUT
             while number < 1500 or not log.with_name(f"{log.name}.2").exists():  # there were two rotations
