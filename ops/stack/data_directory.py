@@ -122,6 +122,8 @@ class DataDirectory:
         for other in others:
             other.log = self.log  # one directory has all logs, so one limit applies to all of them
             other.inherited = self.inherited
+            # Short enough for sockets: /member9/run/mysql.sock is as long as the name in MAX_PATH.
+            other.reachable = other.path
         return [self, *others]
 
     def set_members(self, count: int) -> None:

@@ -1,5 +1,6 @@
 """The command lines and the numbers of a MySQL group, without a server."""
 
+import os
 import subprocess
 from configparser import ConfigParser
 from pathlib import Path
@@ -9,10 +10,10 @@ import pytest
 from ops import ROOT
 from ops.errors import OperatorError
 from ops.stack.capacity import SPARE_CONNECTIONS
-from ops.stack.data_directory import DataDirectory
+from ops.stack.data_directory import MAX_PATH, DataDirectory
 from ops.stack.group import CONNECTIONS
 from ops.stack.members import choose_members
-from service.config import Config, ConfigError
+from service.config import MAX_SOCKET_PATH, Config, ConfigError
 from service.group_watch import count_transactions
 
 
@@ -39,6 +40,20 @@ def test_a_data_directory_keeps_its_number_of_members(directory: DataDirectory) 
     choose_members(directory, None)
 
     assert len(directory.members) == 3
+
+
+@pytest.mark.parametrize("length", [MAX_PATH, MAX_PATH + 1])
+def test_the_sockets_of_members_can_be_reached_and_looking_for_them_opens_no_file(tmp_path: Path, length: int) -> None:
+    path = tmp_path / ("x" * (length - len(f"{tmp_path}/")))
+    path.mkdir()
+    directory = DataDirectory(path)
+    directory.set_members(9)
+    sockets = [member.mysql_socket for member in directory.members]
+    before = os.listdir("/proc/self/fd")
+
+    assert [member.mysql_socket for member in directory.members] == sockets
+    assert os.listdir("/proc/self/fd") == before
+    assert max(len(os.fsencode(socket)) for socket in sockets) <= MAX_SOCKET_PATH
 
 
 def test_a_group_does_not_become_a_single_server(directory: DataDirectory) -> None:
