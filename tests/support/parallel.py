@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 import warnings
+from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -39,11 +40,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Order the modules; the workers take them in this order.
 
-    Modules with tests that run alone are first. Later, each of these tests would have to wait for another test.
+    Modules with tests that run alone are first. Later, each of these tests would have to wait for another test. The
+    modules with most long tests follow, so that none of them is the last one that runs.
     """
     if hasattr(config, "workerinput"):
         alone = {item.path for item in items if item.get_closest_marker("alone")}
-        items.sort(key=lambda item: (item.path not in alone, ORDER.index(item.path.parent.name)))
+        long = Counter(item.path for item in items if item.get_closest_marker("long"))
+        items.sort(key=lambda item: (item.path not in alone, -long[item.path], ORDER.index(item.path.parent.name)))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # outside pytest-timeout, so that waiting does not count
