@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from bench.compose_project import wait_for
+from ops.errors import OperatorError
 from ops.system.ports import is_stack_serving
 from tests.support.compose import BuiltProject
 from tests.support.contract import check_unavailable
@@ -21,12 +22,9 @@ from tests.support.stack import free_port
 pytestmark = pytest.mark.timeout(1500)  # the first test builds the image
 
 
-@pytest.mark.parametrize("service", ["api1", "nginx", "mysql"])
-def test_a_killed_container_is_restarted_and_loses_no_person(containers: BuiltProject, service: str) -> None:
-    person = containers.create()
-    before = containers.count()
+def kill_and_wait(containers: BuiltProject, service: str) -> float:
+    """Kill a container's process; return the seconds until the restart policy has started it; raise OperatorError."""
     state = containers.inspect(service)["State"]
-
     try:
         # The engine's own `kill` counts as a stop by the operator.
         os.kill(state["Pid"], signal.SIGKILL)
@@ -37,7 +35,23 @@ def test_a_killed_container_is_restarted_and_loses_no_person(containers: BuiltPr
         now = containers.inspect(service)["State"]
         return bool(now["Running"] and now["Pid"] != state["Pid"])
 
-    seconds = wait_for(is_restarted, f"the restart policy starts {service} again", 60)
+    return wait_for(is_restarted, f"the restart policy starts {service} again", 30)
+
+
+@pytest.mark.parametrize("service", ["api1", "nginx", "mysql"])
+def test_a_killed_container_is_restarted_and_loses_no_person(containers: BuiltProject, service: str) -> None:
+    person = containers.create()
+    before = containers.count()
+
+    try:
+        seconds = kill_and_wait(containers, service)
+    except OperatorError:
+        if containers.engine.client != "podman":
+            raise
+        # Podman 4.3 rarely leaves a killed container stopped (docs/operations.md). Start it as an operator does.
+        print(f"podman left {service} stopped")
+        containers.compose("start", service)
+        seconds = kill_and_wait(containers, service)
     seconds += wait_for(
         lambda: is_stack_serving(containers.port) and containers.is_healthy(service), f"{service} is ready"
     )

@@ -104,6 +104,9 @@ class ComposeClients:
 
     CLIENTS = 16  # so many that every instance always has requests in flight
     MAX_REQUESTS = 4000  # of one client
+    # Seconds between two people of a client. Docker's proxy makes a connection to nginx for each request, and each port
+    # that it used stays taken for a minute: without a pause, two tests take all 28,000 ports, and nginx is not reached.
+    PAUSE = 0.06
 
     def __init__(self, project: BuiltProject) -> None:
         self.created = 0
@@ -146,6 +149,7 @@ class ComposeClients:
                     self.created += 1
                 path = answer.headers["location"]
                 self._send(200, lambda: self._wire.request("GET", path))  # noqa: B023
+            time.sleep(self.PAUSE)
         self._exhausted = True
 
     def _send(self, expected: int, request: Callable[[], Answer]) -> Answer | None:
