@@ -35,7 +35,7 @@ def kill_and_wait(containers: BuiltProject, service: str) -> float:
         now = containers.inspect(service)["State"]
         return bool(now["Running"] and now["Pid"] != state["Pid"])
 
-    return wait_for(is_restarted, f"the restart policy starts {service} again", 30)
+    return wait_for(is_restarted, f"the restart policy starts {service} again", 60)
 
 
 @pytest.mark.parametrize("service", ["api1", "nginx", "mysql"])
