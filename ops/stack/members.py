@@ -68,17 +68,18 @@ def read_members(directory: DataDirectory, timeout: float = ANSWER_TIMEOUT) -> l
     """Return the state of each member, with the number of transactions that it has still to apply."""
     paths = member_sockets(directory)
     members = [read_member(number, path, timeout) for number, path in enumerate(paths, 1)]
-    primary = next((number for number, member in enumerate(members) if member.is_primary), None)
+    primary = next((member for member in members if member.is_primary), None)
     if primary is None:
         return members
-    # The primary is read once more, so that no member seems to be ahead of it.
-    ahead = read_member(primary + 1, paths[primary], timeout)
-    return [
-        member._replace(behind=_missing(paths[primary], ahead.executed, member.executed, timeout))
-        if member.state != "AWAY"
-        else member
-        for member in members
-    ]
+    # The primary tells what it has executed now, so that no member seems to be ahead of it.
+    answered = [member for member in members if member.state != "AWAY"]
+    statement = f"SELECT {', '.join('GTID_SUBTRACT(@@GLOBAL.gtid_executed, %s)' for _ in answered)}"
+    try:
+        (missing,) = execute(paths[primary.number - 1], statement, [one.executed for one in answered], timeout)
+    except OperatorError:
+        return members
+    behind = {one.number: count_transactions(gtids) for one, gtids in zip(answered, missing, strict=True)}
+    return [member._replace(behind=behind.get(member.number)) for member in members]
 
 
 def primary_directory(directory: DataDirectory) -> DataDirectory:
@@ -106,15 +107,6 @@ def read_member(number: int, path: Path, timeout: float = ANSWER_TIMEOUT) -> Mem
         return Member(number, "OFFLINE")
     _, state, role, is_closed, has_majority, executed = rows[0]
     return Member(number, "CLOSED" if is_closed else state, role, bool(has_majority), executed)
-
-
-def _missing(path: Path, of: str, executed: str, timeout: float) -> int | None:
-    """Return the number of transactions of a set that another set lacks."""
-    try:
-        ((gtids,),) = execute(path, "SELECT GTID_SUBTRACT(%s, %s)", (of, executed), timeout)
-        return count_transactions(gtids)
-    except OperatorError:
-        return None
 
 
 def execute(
